@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that appear whole or not at all.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+
+namespace clade {
+
+/// Calls `write(temporary)` with a path beside `target` that ends like it, flushes that file to disk and renames it to
+/// `target`. If anything fails the temporary file is removed and `target` is as it was.
+/// Throws Error(output) when the folder cannot be written, and whatever `write` throws.
+void write_atomically(const std::filesystem::path& target,
+                      const std::function<void(const std::filesystem::path& temporary)>& write);
+
+}  // namespace clade

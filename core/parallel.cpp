@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/parallel.h"
+
+#include <sched.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <limits>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace clade {
+
+namespace {
+
+void pause_cpu() {
+#if defined(__x86_64__)
+  _mm_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+// A training step runs hundreds of short loops back to back; sleeping between them would cost more than they do.
+constexpr int kSpins = 4000;
+
+}  // namespace
+
+int default_thread_count() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+struct ThreadPool::State {
+  std::vector<std::thread> workers;
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::atomic<std::uint64_t> generation{0};
+  std::atomic<bool> stop{false};
+
+  // The current loop. Written before `generation` is advanced, read after it is seen to have advanced.
+  Call call = nullptr;
+  const void* context = nullptr;
+  std::int64_t count = 0;
+  std::atomic<std::int64_t> next{0};
+  std::atomic<int> busy{0};
+  std::mutex error_mutex;
+  std::exception_ptr error;
+  std::int64_t error_index = std::numeric_limits<std::int64_t>::max();
+
+  void drain() {
+    for (std::int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
+      try {
+        call(context, i);
+      } catch (...) {
+        std::lock_guard lock(error_mutex);
+        if (i < error_index) {
+          error_index = i;
+          error = std::current_exception();
+        }
+      }
+    }
+  }
+
+  void work() {
+    std::uint64_t seen = 0;
+    for (;;) {
+      for (int spin = 0; spin < kSpins && generation.load(std::memory_order_acquire) == seen; ++spin) pause_cpu();
+      if (generation.load(std::memory_order_acquire) == seen) {
+        std::unique_lock lock(mutex);
+        wake.wait(lock, [&] { return generation.load() != seen; });
+      }
+      ++seen;
+      if (stop) return;
+      drain();
+      busy.fetch_sub(1, std::memory_order_release);
+    }
+  }
+};
+
+ThreadPool::ThreadPool(int threads)
+    : threads_(threads > 0 ? threads : default_thread_count()), state_(std::make_unique<State>()) {
+  for (int i = 1; i < threads_; ++i) state_->workers.emplace_back([state = state_.get()] { state->work(); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->stop = true;
+    state_->generation.fetch_add(1);
+  }
+  state_->wake.notify_all();
+  for (std::thread& worker : state_->workers) worker.join();
+}
+
+void ThreadPool::run(std::int64_t count, Call call, const void* context) {
+  if (count <= 0) return;
+  State& state = *state_;
+  state.call = call;
+  state.context = context;
+  state.count = count;
+  state.next.store(0);
+  state.error = nullptr;
+  state.error_index = std::numeric_limits<std::int64_t>::max();
+  if (threads_ > 1 && count > 1) {
+    state.busy.store(threads_ - 1);
+    {
+      std::lock_guard lock(state.mutex);
+      state.generation.fetch_add(1, std::memory_order_release);
+    }
+    state.wake.notify_all();
+    state.drain();
+    for (int spin = 0; state.busy.load(std::memory_order_acquire) != 0;) {
+      if (++spin < kSpins) {
+        pause_cpu();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  } else {
+    state.drain();
+  }
+  if (state.error) std::rethrow_exception(state.error);
+}
+
+}  // namespace clade

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fixed pool of threads for loops whose pieces are independent.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace clade {
+
+/// Number of threads that `ThreadPool(0)` uses: the processors this process may run on.
+int default_thread_count();
+
+/// Runs loops on `threads` threads, the caller included. Which thread runs which index is not defined, so a loop
+/// body must compute the same result for an index whoever runs it; then results do not depend on the thread count.
+class ThreadPool {
+ public:
+  /// threads <= 0 means default_thread_count().
+  explicit ThreadPool(int threads = 0);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const { return threads_; }
+
+  /// Calls body(i) once for every i in [0, count). Returns when all are done. If bodies throw, the exception of
+  /// the lowest throwing index that was run is rethrown. Not reentrant: a body must not start a loop on the same pool.
+  template <class Body>
+  void parallel_for(std::int64_t count, const Body& body) {
+    run(count, [](const void* context, std::int64_t i) { (*static_cast<const Body*>(context))(i); }, &body);
+  }
+
+ private:
+  using Call = void (*)(const void* context, std::int64_t index);
+  void run(std::int64_t count, Call call, const void* context);
+
+  struct State;
+  int threads_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace clade

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The complete list of kernels. No include guard: kernels.h includes it once in the namespace of each backend.
+//
+// Activations are [nets, n, h, w, c], contiguous; a "net" is one of several networks of equal shape that share a call.
+// Shapes are checked by the callers (engine/ops_*.cpp); a kernel may assume that they fit. Outputs never alias inputs
+// unless the comment says so. Reductions run in a fixed order: the same input gives the same bits.
+
+// ---- convolution (kernels/cpu/conv*.cpp) ----
+
+/// y = activation(conv(x, w) + bias). bias [nets, cout] may be empty.
+void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> w,
+                  View<const float> bias, Activation activation, View<float> y);
+
+/// dx (=|+=) adjoint of conv in x, applied to dy [output].
+void conv_backward_input(Stream& stream, const ConvShape& shape, View<const float> dy, View<const float> w,
+                         WriteMode mode, View<float> dx);
+
+/// dw (=|+=) adjoint of conv in w, applied to dy.
+void conv_backward_weight(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> dy,
+                          WriteMode mode, View<float> dw);
+
+/// dbias [nets, c] (=|+=) sum of dy [nets, n, h, w, c] over samples and pixels.
+void bias_backward(Stream& stream, View<const float> dy, WriteMode mode, View<float> dbias);
+
+// ---- weight demodulation, Eq. 6 per output channel (kernels/cpu/demodulation.cpp) ----
+
+/// u = w * scale, scale [nets, channels] = 1 / sqrt(sum of w^2 over the channel + epsilon), sums in double.
+void demodulate(Stream& stream, OutputDimension dimension, float epsilon, View<const float> w, View<float> u,
+                View<float> scale);
+
+/// dw (=|+=) scale * (du - u <du, u>), the inner product per output channel.
+void demodulate_backward(Stream& stream, OutputDimension dimension, View<const float> u, View<const float> scale,
+                         View<const float> du, WriteMode mode, View<float> dw);
+
+// ---- normalisation and pointwise (kernels/cpu/norm.cpp, pointwise.cpp) ----
+
+/// y = activation((x - mean) * rstd) with mean and biased variance over (h, w) of each sample and channel;
+/// statistics [nets, n, c, 2] receives (mean, rstd). activation: none, relu or leaky_relu.
+void instance_norm_forward(Stream& stream, float epsilon, Activation activation, View<const float> x, View<float> y,
+                           View<float> statistics);
+void instance_norm_backward(Stream& stream, Activation activation, View<const float> x, View<const float> statistics,
+                            View<const float> dy, WriteMode mode, View<float> dx);
+
+/// dz = dy * activation'(z), read off y = activation(z). dz may be dy.
+void activation_backward(Stream& stream, Activation activation, View<const float> y, View<const float> dy,
+                         View<float> dz);
+
+void add(Stream& stream, View<const float> a, View<const float> b, View<float> sum);
+void fill(Stream& stream, float value, View<float> x);
+/// y (=|+=) factor * x.
+void scale_into(Stream& stream, float factor, View<const float> x, WriteMode mode, View<float> y);
+
+// ---- losses: `loss` and `dloss` are one float; sums in double (kernels/cpu/loss.cpp) ----
+
+/// loss = mean |a - b|.
+void l1_forward(Stream& stream, View<const float> a, View<const float> b, View<float> loss);
+/// da (=|+=) dloss * sign(a - b) / size, sign(0) = 0.
+void l1_backward(Stream& stream, View<const float> a, View<const float> b, View<const float> dloss, WriteMode mode,
+                 View<float> da);
+
+/// loss = mean over the logits of the adversarial loss against `label` (0 or 1).
+void adversarial_forward(Stream& stream, AdversarialLoss kind, float label, View<const float> logits,
+                         View<float> loss);
+void adversarial_backward(Stream& stream, AdversarialLoss kind, float label, View<const float> logits,
+                          View<const float> dloss, WriteMode mode, View<float> dlogits);
+
+/// Gradient-map loss between images [nets, n, h, w, 1]: unnormalised 3x3 Sobel, reflect border.
+void sobel_l1_forward(Stream& stream, GradientForm form, View<const float> r, View<const float> y, View<float> loss);
+void sobel_l1_backward(Stream& stream, GradientForm form, View<const float> r, View<const float> y,
+                       View<const float> dloss, WriteMode mode, View<float> dr);
+
+// ---- update and monitors (kernels/cpu/update.cpp) ----
+
+/// One Adam step on flat arrays of equal size: m, v, w are updated in place.
+void adam(Stream& stream, const AdamParameters& parameters, View<const float> gradient, View<float> m, View<float> v,
+          View<float> w);
+
+/// result[0] = mean over the samples of x [nets, n, h, w, c] of the standard deviation within a sample.
+void mean_deviation(Stream& stream, View<const float> x, View<float> result);
+
+// ---- patches (kernels/cpu/patches.cpp) ----
+
+/// Cuts patches [rows * columns of each slice, size, size] out of slices [count, h, w], slice after slice.
+void unfold(Stream& stream, const TilePositions& positions, View<const float> slices, View<float> patches);
+/// The average of the patches that cover each pixel: gather form, patches added in index order.
+void fold(Stream& stream, const TilePositions& positions, View<const float> patches, View<float> slices);
