@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// A CLADE training: networks, optimiser and the step.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/device.h"
+#include "io/safetensors.h"
+#include "models/config.h"
+
+namespace clade {
+
+/// Losses of one step, made with the weights before its update; unweighted but for `generator`.
+struct StepLosses {
+  double adversarial_gx = 0;  ///< G_X before D_Y
+  double adversarial_gy = 0;  ///< G_Y before D_X
+  double cycle_x = 0;         ///< |G_Y(G_X(x)) - x|
+  double cycle_y = 0;         ///< |G_X(G_Y(y)) - y|
+  double identity_x = 0;      ///< |G_Y(x) - x|
+  double identity_y = 0;      ///< |G_X(y) - y|
+  double gradient = 0;        ///< gradient map of the y cycle
+  double generator = 0;       ///< weighted sum of the above
+  double discriminator_x = 0;
+  double discriminator_y = 0;
+
+  /// Mean standard deviation within a patch of G_X(x), of G_Y(y), and of the real y and x they should look like.
+  double deviation_fake_y = 0;
+  double deviation_fake_x = 0;
+  double deviation_real_y = 0;
+  double deviation_real_x = 0;
+
+  bool finite() const;
+};
+
+/// Two generators, two discriminators and their Adam states.
+class Trainer {
+ public:
+  /// Initial weights N(0, 0.02) from config.seed, biases 0. `stream` must outlive the trainer.
+  Trainer(const TrainConfig& config, Stream& stream);
+  ~Trainer();
+
+  const TrainConfig& config() const;
+  /// Steps done so far.
+  std::int64_t step_count() const;
+
+  /// One step on `batch` pairs; x and y hold batch * patch * patch floats each, in [-1, 1].
+  StepLosses step(std::span<const float> x, std::span<const float> y);
+
+  /// The weights by their names in a model file (PyTorch layouts).
+  std::map<std::string, HostTensor> weights() const;
+  /// Takes over weights; names that are missing keep their values, but generator_x must be there.
+  /// Throws Error(model) for a shape that does not fit.
+  void load_weights(const std::map<std::string, HostTensor>& tensors);
+
+  /// Everything that a continued training depends on: weights, Adam moments (".exp_avg", ".exp_avg_sq"), pool; the
+  /// step count travels in the metadata.
+  TensorFile state() const;
+  /// Takes a state back. Throws Error(model) when it does not fit this configuration.
+  void load_state(const TensorFile& state);
+
+  /// Gradients of the last step by weight name, for tests and tools.
+  std::map<std::string, HostTensor> gradients() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace clade
