@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/tape.h"
+
+#include <algorithm>
+
+#include "kernels/dispatch.h"
+
+namespace clade {
+
+Var Tape::add_slot(View<const float> value, View<float> gradient) {
+  Slot slot;
+  slot.value = value;
+  slot.gradient = gradient;
+  slots_.push_back(slot);
+  return Var{static_cast<std::int32_t>(slots_.size()) - 1};
+}
+
+Var Tape::constant(View<const float> value) { return add_slot(value, {}); }
+
+Var Tape::parameter(View<const float> value, View<float> gradient) {
+  CLADE_CHECK(value.shape == gradient.shape, ErrorCode::internal, "parameter of shape ", value.shape,
+              " with a gradient of shape ", gradient.shape);
+  return add_slot(value, gradient);
+}
+
+Var Tape::append(const OpInfo& info, std::span<const Var> inputs, View<const float> output, const void* attributes) {
+  const Var var = add_slot(output, {});
+  if (mode_ == Mode::record) {
+    Record record;
+    record.info = &info;
+    record.output = var;
+    record.first_input = static_cast<std::uint32_t>(inputs_.size());
+    record.input_count = static_cast<std::uint32_t>(inputs.size());
+    record.attributes = attributes;
+    inputs_.insert(inputs_.end(), inputs.begin(), inputs.end());
+    records_.push_back(record);
+  }
+  return var;
+}
+
+std::optional<GradientTarget> Tape::input_gradient(const Record& record, std::uint32_t i) {
+  Slot& target = slot(input(record, i));
+  if (!target.wanted) return std::nullopt;
+  if (!target.gradient) target.gradient = allocate(target.value.shape);
+  const auto mode = target.written ? kernels::WriteMode::accumulate : kernels::WriteMode::overwrite;
+  target.written = true;
+  return GradientTarget{target.gradient, mode};
+}
+
+void Tape::backward(Var root, std::span<const Var> targets) {
+  CLADE_CHECK(mode_ == Mode::record, ErrorCode::internal, "backward on a tape that does not record");
+  CLADE_CHECK(shape(root).size() == 1, ErrorCode::internal, "backward from a value of shape ", shape(root));
+  for (Slot& s : slots_) s.wanted = s.written = false;
+  for (Var target : targets) slot(target).wanted = true;
+  for (const Record& record : records_)
+    for (std::uint32_t i = 0; i < record.input_count && !slot(record.output).wanted; ++i)
+      slot(record.output).wanted = slot(input(record, i)).wanted;
+
+  Slot& start = slot(root);
+  if (start.wanted) {
+    if (!start.gradient) start.gradient = allocate(start.value.shape);
+    CLADE_KERNEL(fill)(stream_, 1.0f, start.gradient);
+    start.written = true;
+  }
+  for (auto record = records_.rbegin(); record != records_.rend(); ++record)
+    if (slot(record->output).wanted && slot(record->output).written) record->info->backward(*this, *record);
+
+  for (Var target : targets)
+    if (!slot(target).written) {
+      if (!slot(target).gradient) slot(target).gradient = allocate(shape(target));
+      CLADE_KERNEL(fill)(stream_, 0.0f, slot(target).gradient);
+      slot(target).written = true;
+    }
+}
+
+View<const float> Tape::gradient(Var var) const {
+  const Slot& s = slot(var);
+  return s.written ? View<const float>(s.gradient) : View<const float>();
+}
+
+}  // namespace clade
