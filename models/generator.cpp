@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/generator.h"
+
+#include "kernels/dispatch.h"
+
+namespace clade {
+
+Generator::Generator(const GeneratorConfig& config, ParameterBlock& block) : config_(config) {
+  const int c = config.base_channels;
+  const auto direct = [&](const std::string& name, int in, int out, int k, int stride, PadMode pad_mode, Activation act,
+                          bool normalised) {
+    block.declare(name, out, k, in, out);
+    layers_.push_back({{ConvKind::direct, stride, k / 2, pad_mode, 0}, act, normalised, OutputDimension::first});
+  };
+  const auto upsample = [&](const std::string& name, int in, int out) {
+    if (config.upsampling == Upsampling::transposed) {
+      block.declare(name, in, 3, out, out);
+      layers_.push_back({{ConvKind::transposed, 2, 1, PadMode::zero, 1}, Activation::relu, true, OutputDimension::last});
+    } else {
+      block.declare(name, out, 3, in, out);
+      layers_.push_back({{ConvKind::resize, 1, 1, PadMode::reflect, 0}, Activation::relu, true, OutputDimension::first});
+    }
+  };
+
+  direct("encoder.0", 1, c, 7, 1, PadMode::reflect, Activation::relu, true);
+  direct("encoder.1", c, 2 * c, 3, 2, PadMode::zero, Activation::relu, true);
+  direct("encoder.2", 2 * c, 4 * c, 3, 2, PadMode::zero, Activation::relu, true);
+  for (int i = 0; i < config.residual_blocks; ++i) {
+    const std::string name = str("residual.", i);
+    direct(name + ".conv1", 4 * c, 4 * c, 3, 1, PadMode::reflect, Activation::relu, true);
+    direct(name + ".conv2", 4 * c, 4 * c, 3, 1, PadMode::reflect, Activation::none, true);
+  }
+  upsample("decoder.0", 4 * c, 2 * c);
+  upsample("decoder.1", 2 * c, c);
+  direct("decoder.2", c, 1, 7, 1, PadMode::reflect, Activation::tanh, false);
+}
+
+Generator::Weights Generator::bind(Tape& tape, const ParameterBlock& block, Tensor& gradients) const {
+  Weights weights;
+  for (const Parameter& parameter : block.parameters()) {
+    const View<const float> value(block.values().view().data + parameter.offset, parameter.shape);
+    weights.parameters.push_back(tape.parameter(value, gradients.view(parameter.offset, parameter.shape)));
+  }
+  weights.effective = weights.parameters;
+  if (config_.norm == Norm::demod)
+    for (std::size_t layer = 0; layer < layers_.size(); ++layer)
+      if (layers_[layer].normalised)
+        weights.effective[2 * layer] = demodulate(tape, weights.parameters[2 * layer], layers_[layer].dimension);
+  return weights;
+}
+
+Generator::Weights Generator::bind_effective(Tape& tape, const ParameterBlock& block) const {
+  Weights weights;
+  for (const Parameter& parameter : block.parameters())
+    weights.effective.push_back(
+        tape.constant(View<const float>(block.values().view().data + parameter.offset, parameter.shape)));
+  return weights;
+}
+
+void Generator::make_effective(Stream& stream, ParameterBlock& block) const {
+  if (config_.norm != Norm::demod) return;
+  Arena arena;
+  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+    if (!layers_[layer].normalised) continue;
+    arena.reset();
+    Tape tape(stream, arena, Tape::Mode::forget);
+    const Parameter& parameter = block.parameters()[2 * layer];
+    const View<float> w = block.values().view(parameter.offset, parameter.shape);
+    const Var u = demodulate(tape, tape.constant(w), layers_[layer].dimension);
+    CLADE_KERNEL(scale_into)(stream, 1.0f, tape.value(u), kernels::WriteMode::overwrite, w);
+  }
+}
+
+Var Generator::apply(Tape& tape, const Weights& weights, std::size_t layer, Var x) const {
+  const Layer& l = layers_[layer];
+  const Var w = weights.effective[2 * layer];
+  const Var bias = weights.effective[2 * layer + 1];
+  if (l.normalised && config_.norm == Norm::instance)
+    return instance_norm(tape, conv2d(tape, x, w, bias, l.geometry, Activation::none), l.activation);
+  return conv2d(tape, x, w, bias, l.geometry, l.activation);
+}
+
+Var Generator::forward(Tape& tape, const Weights& weights, Var x) const {
+  const Shape& shape = tape.shape(x);
+  CLADE_CHECK(shape.rank() == 5 && shape[2] >= 8 && shape[3] >= 8 && shape[2] % 4 == 0 && shape[3] % 4 == 0 &&
+                  shape[4] == 1,
+              ErrorCode::usage, "a generator takes one-channel patches with sides that are multiples of 4 from 8 on, got ",
+              shape);
+  std::size_t layer = 0;
+  while (layer < 3) x = apply(tape, weights, layer++, x);
+  for (int block = 0; block < config_.residual_blocks; ++block) {
+    const Var inner = apply(tape, weights, layer, x);
+    x = add(tape, x, apply(tape, weights, layer + 1, inner));
+    layer += 2;
+  }
+  while (layer < layers_.size()) x = apply(tape, weights, layer++, x);
+  return x;
+}
+
+}  // namespace clade

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The generator: encoder, residual blocks, decoder (Johnson et al. 2016, as in Zhu et al. 2017), with weight
+// demodulation in place of instance norm for CLADE.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/ops.h"
+#include "models/config.h"
+#include "models/parameters.h"
+
+namespace clade {
+
+/// One or several generators of equal shape that run in the same calls.
+class Generator {
+ public:
+  /// Declares its parameters in `block` (7x7 at both ends, 3x3 between).
+  Generator(const GeneratorConfig& config, ParameterBlock& block);
+
+  const GeneratorConfig& config() const { return config_; }
+
+  /// Weights on a tape, ready for any number of forward passes.
+  struct Weights {
+    std::vector<Var> parameters;  ///< as in the block: the targets of a backward sweep
+    std::vector<Var> effective;   ///< weight, bias, weight, bias, ...: demodulated where the layer is
+  };
+
+  /// Puts the parameters on the tape (gradients laid out like the block) and demodulates them once.
+  Weights bind(Tape& tape, const ParameterBlock& block, Tensor& gradients) const;
+  /// Puts weights that already are effective on the tape, as constants.
+  Weights bind_effective(Tape& tape, const ParameterBlock& block) const;
+  /// Replaces the weights in the block by the effective ones, for inference.
+  void make_effective(Stream& stream, ParameterBlock& block) const;
+
+  /// [nets, n, h, w, 1] to the same shape; h and w multiples of 4, at least 8.
+  Var forward(Tape& tape, const Weights& weights, Var x) const;
+
+ private:
+  struct Layer {
+    ConvGeometry geometry;
+    Activation activation;
+    bool normalised;  ///< all but the last
+    OutputDimension dimension;
+  };
+
+  Var apply(Tape& tape, const Weights& weights, std::size_t layer, Var x) const;
+
+  GeneratorConfig config_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace clade
