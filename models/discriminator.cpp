@@ -20,15 +20,6 @@ Discriminator::Discriminator(int base_channels, ParameterBlock& block) {
   }
 }
 
-std::vector<Var> Discriminator::bind(Tape& tape, const ParameterBlock& block, Tensor& gradients) const {
-  std::vector<Var> weights;
-  for (const Parameter& parameter : block.parameters()) {
-    const View<const float> value(block.values().view().data + parameter.offset, parameter.shape);
-    weights.push_back(tape.parameter(value, gradients.view(parameter.offset, parameter.shape)));
-  }
-  return weights;
-}
-
 Var Discriminator::forward(Tape& tape, const std::vector<Var>& weights, Var x) const {
   for (std::size_t layer = 0; layer < kLayers; ++layer) {
     const bool normalised = layer >= 1 && layer <= 3;

@@ -16,10 +16,8 @@ class Discriminator {
   /// Channels base, 2 base, 4 base, 8 base, 1; declares its parameters in `block`.
   Discriminator(int base_channels, ParameterBlock& block);
 
-  /// Puts the parameters on the tape, with gradients laid out like the block.
-  std::vector<Var> bind(Tape& tape, const ParameterBlock& block, Tensor& gradients) const;
-
-  /// [nets, n, h, w, 1] to logits [nets, n, h', w', 1]; 32 x 32 gives 2 x 2. h and w at least 24.
+  /// `weights` are the bound parameters of the block. [nets, n, h, w, 1] to logits [nets, n, h', w', 1]; 32 x 32 gives
+  /// 2 x 2. h and w at least 24.
   Var forward(Tape& tape, const std::vector<Var>& weights, Var x) const;
 };
 

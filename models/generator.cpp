@@ -37,10 +37,7 @@ Generator::Generator(const GeneratorConfig& config, ParameterBlock& block) : con
 
 Generator::Weights Generator::bind(Tape& tape, const ParameterBlock& block, Tensor& gradients) const {
   Weights weights;
-  for (const Parameter& parameter : block.parameters()) {
-    const View<const float> value(block.values().view().data + parameter.offset, parameter.shape);
-    weights.parameters.push_back(tape.parameter(value, gradients.view(parameter.offset, parameter.shape)));
-  }
+  weights.parameters = block.bind(tape, gradients);
   weights.effective = weights.parameters;
   if (config_.norm == Norm::demod)
     for (std::size_t layer = 0; layer < layers_.size(); ++layer)
@@ -51,9 +48,7 @@ Generator::Weights Generator::bind(Tape& tape, const ParameterBlock& block, Tens
 
 Generator::Weights Generator::bind_effective(Tape& tape, const ParameterBlock& block) const {
   Weights weights;
-  for (const Parameter& parameter : block.parameters())
-    weights.effective.push_back(
-        tape.constant(View<const float>(block.values().view().data + parameter.offset, parameter.shape)));
+  weights.effective = block.bind_constants(tape);
   return weights;
 }
 

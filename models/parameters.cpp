@@ -61,6 +61,19 @@ void ParameterBlock::initialise(std::uint64_t seed, std::uint64_t first_stream) 
   }
 }
 
+std::vector<Var> ParameterBlock::bind(Tape& tape, Tensor& gradients) const {
+  std::vector<Var> vars;
+  for (const Parameter& parameter : parameters_)
+    vars.push_back(tape.parameter(value(parameter), gradients.view(parameter.offset, parameter.shape)));
+  return vars;
+}
+
+std::vector<Var> ParameterBlock::bind_constants(Tape& tape) const {
+  std::vector<Var> vars;
+  for (const Parameter& parameter : parameters_) vars.push_back(tape.constant(value(parameter)));
+  return vars;
+}
+
 void ParameterBlock::export_to(std::map<std::string, HostTensor>& tensors, const Tensor& block,
                                const std::string& suffix) const {
   for (const Parameter& parameter : parameters_)

@@ -39,6 +39,11 @@ class ParameterBlock {
   /// Weights N(0, 0.02) (Zhu et al. 2017), biases 0. Streams of random numbers `first_stream`, ... are used.
   void initialise(std::uint64_t seed, std::uint64_t first_stream);
 
+  /// Puts every parameter on a tape, in order, with gradients in a block laid out like this one.
+  std::vector<Var> bind(Tape& tape, Tensor& gradients) const;
+  /// The same as constants.
+  std::vector<Var> bind_constants(Tape& tape) const;
+
   /// Adds "net.name" + suffix for every parameter, read from a block laid out like this one, in file layout.
   void export_to(std::map<std::string, HostTensor>& tensors, const Tensor& block, const std::string& suffix = "") const;
   /// The reverse. Returns how many tensors were found; `required`: a missing one is an Error(model).
@@ -46,6 +51,10 @@ class ParameterBlock {
                   bool required) const;
 
  private:
+  View<const float> value(const Parameter& parameter) const {
+    return {values_.view().data + parameter.offset, parameter.shape};
+  }
+
   std::vector<std::string> nets_;
   std::vector<Parameter> parameters_;
   std::int64_t size_ = 0;

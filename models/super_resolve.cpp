@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/super_resolve.h"
+
+#include <algorithm>
+
+#include "io/patch_grid.h"
+#include "io/spline.h"
+#include "kernels/dispatch.h"
+
+namespace clade {
+
+namespace {
+
+constexpr int kDefaultStride = 12;
+constexpr int kDefaultPatch = 32;
+constexpr double kDefaultRange = 0.9;
+
+// Enough slices in work to fill batches and to write whole cache lines of the output, few enough to bound memory.
+constexpr std::int64_t kMaxSlices = 16;
+constexpr std::int64_t kMaxPatches = 8192;
+
+// Floats that one patch takes in all layers of a generator that keeps every activation.
+std::int64_t activation_count(const GeneratorConfig& config, std::int64_t pixels) {
+  const std::int64_t c = config.base_channels;
+  const std::int64_t norms = config.norm == Norm::instance ? 2 : 1;
+  const std::int64_t ends = 2 * c * pixels + 2 * (2 * c) * pixels / 4 + 4 * c * pixels / 16;
+  const std::int64_t residual = config.residual_blocks * (2 * norms + 1) * 4 * c * pixels / 16;
+  return norms * ends + residual + 2 * pixels;
+}
+
+std::int64_t weight_count(const GeneratorConfig& config) {
+  const std::int64_t c = config.base_channels;
+  return 2 * 49 * c + 4 * 9 * 2 * c * c + 9 * 2 * 8 * c * c + config.residual_blocks * 2 * 9 * 16 * c * c;
+}
+
+// A slab of slices on its way through the network.
+class Slab {
+ public:
+  Slab(const SuperResolvePlan& plan, const PatchGrid& grid, const ResampledVolume& source, const IntensityMap& map)
+      : plan_(plan), grid_(grid), source_(source), map_(map) {}
+
+  // Slices [first, first + count) across the normal axis into `out` (i fastest).
+  void process(std::int64_t first, std::int64_t count, const PatchFunction& apply, Stream& stream, float* out) {
+    read(first, count, stream.pool());
+    const Shape slices{count, grid_.padded_height, grid_.padded_width};
+    const Shape patches{count * grid_.count(), grid_.patch, grid_.patch};
+    input_.resize(static_cast<std::size_t>(patches.size()));
+    output_.resize(input_.size());
+    const kernels::TilePositions positions{grid_.rows.data(), grid_.columns.data(), static_cast<int>(grid_.rows.size()),
+                                           static_cast<int>(grid_.columns.size())};
+    CLADE_KERNEL(unfold)(stream, positions, View<const float>(padded_.data(), slices), View<float>(input_.data(), patches));
+    const std::size_t pixels = static_cast<std::size_t>(grid_.patch) * static_cast<std::size_t>(grid_.patch);
+    for (std::int64_t p = 0; p < patches[0]; p += plan_.batch) {
+      const auto n = std::min<std::int64_t>(plan_.batch, patches[0] - p);
+      const std::size_t offset = static_cast<std::size_t>(p) * pixels;
+      const std::size_t size = static_cast<std::size_t>(n) * pixels;
+      apply({input_.data() + offset, size}, static_cast<int>(n), {output_.data() + offset, size});
+    }
+    CLADE_KERNEL(fold)(stream, positions, View<const float>(output_.data(), patches), View<float>(padded_.data(), slices));
+    write(first, count, stream.pool(), out);
+  }
+
+ private:
+  void read(std::int64_t first, std::int64_t count, ThreadPool& pool) {
+    const std::int64_t raw = std::int64_t{grid_.height} * grid_.width;
+    const std::int64_t padded = std::int64_t{grid_.padded_height} * grid_.padded_width;
+    raw_.resize(static_cast<std::size_t>(count * raw));
+    padded_.resize(static_cast<std::size_t>(count * padded));
+    const PlaneAxes& axes = plan_.axes;
+    pool.parallel_for(count, [&](std::int64_t s) {
+      const int order[3] = {axes.normal, axes.shared, axes.slice};
+      int origin[3] = {0, 0, 0};
+      origin[axes.normal] = static_cast<int>(first + s);
+      const int extent[3] = {1, grid_.height, grid_.width};
+      float* slice = raw_.data() + s * raw;
+      source_.read_block(order, origin, extent, slice);
+      float* line = padded_.data() + s * padded;
+      for (int r = 0; r < grid_.padded_height; ++r)
+        for (int c = 0; c < grid_.padded_width; ++c)
+          *line++ = map_.forward(slice[PatchGrid::reflected(r, grid_.height) * grid_.width +
+                                       PatchGrid::reflected(c, grid_.width)]);
+    });
+  }
+
+  void write(std::int64_t first, std::int64_t count, ThreadPool& pool, float* out) {
+    const PlaneAxes& axes = plan_.axes;
+    const std::int64_t normal = plan_.grid.stride(axes.normal);
+    const std::int64_t row = plan_.grid.stride(axes.shared);
+    const std::int64_t column = plan_.grid.stride(axes.slice);
+    const std::int64_t raw = std::int64_t{grid_.height} * grid_.width;
+    const std::int64_t padded = std::int64_t{grid_.padded_height} * grid_.padded_width;
+    // Slices innermost: they are neighbours in memory when the normal is the fastest axis.
+    pool.parallel_for(grid_.height, [&](std::int64_t r) {
+      for (std::int64_t c = 0; c < grid_.width; ++c)
+        for (std::int64_t s = 0; s < count; ++s)
+          out[(first + s) * normal + r * row + c * column] =
+              map_.inverse(padded_[static_cast<std::size_t>(s * padded + r * grid_.padded_width + c)],
+                           raw_[static_cast<std::size_t>(s * raw + r * grid_.width + c)]);
+    });
+  }
+
+  const SuperResolvePlan& plan_;
+  const PatchGrid& grid_;
+  const ResampledVolume& source_;
+  const IntensityMap& map_;
+  std::vector<float> raw_;
+  std::vector<float> padded_;
+  std::vector<float> input_;
+  std::vector<float> output_;
+};
+
+Volume like(const Volume& volume, const Geometry& grid) {
+  Volume result;
+  result.geometry = grid;
+  result.stored_type = volume.stored_type;
+  result.slope = volume.slope;
+  result.intercept = volume.intercept;
+  result.description = volume.description;
+  result.nifti_version = volume.nifti_version;
+  return result;
+}
+
+PatchGrid patch_grid(const SuperResolvePlan& plan) {
+  return PatchGrid(plan.grid.size[static_cast<std::size_t>(plan.axes.shared)],
+                   plan.grid.size[static_cast<std::size_t>(plan.axes.slice)], plan.patch, plan.stride);
+}
+
+}  // namespace
+
+SuperResolvePlan plan_super_resolution(const Geometry& geometry, const ModelMetadata& metadata,
+                                       const GeneratorConfig& config, const SuperResolveOptions& options) {
+  SuperResolvePlan plan;
+  plan.axes = select_axes(geometry, options.slice_axis, options.plane);
+  plan.grid = isotropic_grid(geometry, plan.axes);
+  plan.intensity = options.intensity.value_or(metadata.intensity.value_or(IntensityRule{}));
+  plan.range = options.range.value_or(metadata.range.value_or(kDefaultRange));
+  plan.patch = metadata.patch.value_or(kDefaultPatch);
+  plan.stride = options.stride.value_or(metadata.stride.value_or(kDefaultStride));
+  plan.batch = options.batch;
+  CLADE_CHECK(plan.batch >= 1, ErrorCode::usage, "batch is ", plan.batch, ", expected at least 1");
+
+  const PatchGrid grid = patch_grid(plan);
+  plan.slices = plan.grid.size[static_cast<std::size_t>(plan.axes.normal)];
+  plan.patches = plan.slices * grid.count();
+  plan.slices_per_slab = std::clamp<std::int64_t>(kMaxPatches / grid.count(), 1, std::min(kMaxSlices, plan.slices));
+
+  const std::int64_t pixels = std::int64_t{plan.patch} * plan.patch;
+  const std::int64_t floats = 2 * geometry.voxel_count() + plan.grid.voxel_count() +
+                              plan.slices_per_slab * (2 * grid.count() * pixels + 2 * std::int64_t{grid.padded_height} * grid.padded_width) +
+                              plan.batch * activation_count(config, pixels) + 3 * weight_count(config);
+  plan.peak_memory_bytes = floats * static_cast<std::int64_t>(sizeof(float)) + (std::int64_t{24} << 20);
+  return plan;
+}
+
+Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, const PatchFunction& apply, Stream& stream,
+                     const ProgressCallback& progress) {
+  const IntensityMap map = make_intensity_map(plan.intensity, plan.range, volume.voxels);
+  const ResampledVolume source(volume, plan.axes, plan.grid, stream.pool());
+  Volume result = like(volume, plan.grid);
+  std::vector<float>().swap(volume.voxels);
+  result.voxels.resize(static_cast<std::size_t>(plan.grid.voxel_count()));
+
+  const PatchGrid grid = patch_grid(plan);
+  Slab slab(plan, grid, source, map);
+  for (std::int64_t first = 0; first < plan.slices; first += plan.slices_per_slab) {
+    const std::int64_t count = std::min(plan.slices_per_slab, plan.slices - first);
+    slab.process(first, count, apply, stream, result.voxels.data());
+    if (progress && !progress(first + count, plan.slices)) fail(ErrorCode::interrupted, "interrupted");
+  }
+  return result;
+}
+
+Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, SuperResolver& model,
+                     const ProgressCallback& progress) {
+  const PatchFunction apply = [&](std::span<const float> x, int count, std::span<float> y) {
+    model.apply(x, count, plan.patch, plan.patch, y);
+  };
+  return super_resolve(std::move(volume), plan, apply, model.stream(), progress);
+}
+
+Volume interpolate(const Volume& volume, const SuperResolvePlan& plan, ThreadPool& pool) {
+  Volume result = like(volume, plan.grid);
+  result.voxels = ResampledVolume(volume, plan.axes, plan.grid, pool).read_all(pool);
+  return result;
+}
+
+}  // namespace clade
