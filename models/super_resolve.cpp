@@ -131,12 +131,17 @@ SuperResolvePlan plan_super_resolution(const Geometry& geometry, const ModelMeta
                                        const GeneratorConfig& config, const SuperResolveOptions& options) {
   SuperResolvePlan plan;
   plan.axes = select_axes(geometry, options.slice_axis, options.plane);
+  // The plane the model was trained on is better than the default where this volume has it as a low-resolution plane.
+  if (!options.plane && metadata.plane && *metadata.plane != plane_across(geometry, plan.axes.slice))
+    plan.axes = select_axes(geometry, options.slice_axis, metadata.plane);
   plan.grid = isotropic_grid(geometry, plan.axes);
   plan.intensity = options.intensity.value_or(metadata.intensity.value_or(IntensityRule{}));
   plan.range = options.range.value_or(metadata.range.value_or(kDefaultRange));
   plan.patch = metadata.patch.value_or(kDefaultPatch);
   plan.stride = options.stride.value_or(metadata.stride.value_or(kDefaultStride));
   plan.batch = options.batch;
+  CLADE_CHECK(plan.patch >= 8 && plan.patch % 4 == 0, ErrorCode::model, "the model's patch size is ", plan.patch,
+              ", expected a multiple of 4 from 8 on");
   CLADE_CHECK(plan.batch >= 1, ErrorCode::usage, "batch is ", plan.batch, ", expected at least 1");
 
   const PatchGrid grid = patch_grid(plan);

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Networks and training steps against an independent float64 implementation (tests/golden/README.md).
+#include <cmath>
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "models/discriminator.h"
+#include "models/generator.h"
+#include "models/model.h"
+#include "models/trainer.h"
+#include "tests/support/catch.h"
+
+using namespace clade;
+
+namespace {
+
+const std::string kFolder = CLADE_GOLDEN_DIR;
+
+double relative_distance(std::span<const float> a, std::span<const float> b) {
+  REQUIRE(a.size() == b.size());
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    norm += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return std::sqrt(difference / norm);
+}
+
+// Parameters in front of an instance norm have a true gradient of 0: what is computed for them is rounding.
+bool has_no_gradient(const std::string& name, Norm norm) {
+  if (!name.ends_with(".bias")) return false;
+  for (const char* layer : {"layers.1.", "layers.2.", "layers.3."})
+    if (name.starts_with("discriminator") && name.find(layer) != std::string::npos) return true;
+  return norm == Norm::instance && name.starts_with("generator") && name.find("decoder.2.") == std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("goldens: outputs of the networks", "[golden]") {
+  ThreadPool pool;
+  Stream stream(Device{}, pool);
+  const TensorFile init = read_safetensors(kFolder + "/init.safetensors");
+  const TensorFile patches = read_safetensors(kFolder + "/patches.safetensors");
+  const TensorFile forward = read_safetensors(kFolder + "/forward.safetensors");
+
+  for (Norm norm : {Norm::demod, Norm::instance})
+    for (const std::string net : {"generator_x", "generator_y"}) {
+      TensorFile only;
+      for (const auto& [key, tensor] : init.tensors)
+        if (key.starts_with(net)) only.tensors["generator_x" + key.substr(net.size())] = tensor;
+      SuperResolver model(only, norm, stream);
+      CHECK(model.config().base_channels == 8);
+      CHECK(model.config().residual_blocks == 2);
+      CHECK(model.config().upsampling == Upsampling::transposed);
+      const std::string domain = net == "generator_x" ? "x" : "y";
+      const std::vector<float>& input = patches.at(domain).values;
+      std::vector<float> output(input.size());
+      model.apply(input, 12, 32, 32, output);
+      const std::string key = str(name(norm), ".reflect.", net, "(", domain, ")");
+      INFO(key);
+      CHECK(relative_distance(output, forward.at(key).values) < 1e-5);
+    }
+
+  // discriminator_x on x and discriminator_y on y, as the two nets of one call.
+  ParameterBlock block({"discriminator_x", "discriminator_y"});
+  const Discriminator discriminator(8, block);
+  block.allocate(Device{});
+  block.import_from(init.tensors, block.values(), "", true);
+  std::vector<float> images = patches.at("x").values;
+  images.insert(images.end(), patches.at("y").values.begin(), patches.at("y").values.end());
+  Arena arena;
+  Tape tape(stream, arena, Tape::Mode::forget);
+  const Var input = tape.constant(View<const float>(images.data(), {2, 12, 32, 32, 1}));
+  const View<const float> logits = tape.value(discriminator.forward(tape, block.bind_constants(tape), input));
+  REQUIRE(logits.shape == Shape{2, 12, 2, 2, 1});
+  const auto half = static_cast<std::size_t>(logits.size() / 2);
+  CHECK(relative_distance({logits.data, half}, forward.at("demod.reflect.discriminator_x(x)").values) < 2e-5);
+  CHECK(relative_distance({logits.data + half, half}, forward.at("demod.reflect.discriminator_y(y)").values) < 2e-5);
+}
+
+TEST_CASE("goldens: three training steps", "[golden]") {
+  struct Case {
+    const char* file;
+    Norm norm;
+    int batch;
+  };
+  const TensorFile init = read_safetensors(kFolder + "/init.safetensors");
+  const TensorFile patches = read_safetensors(kFolder + "/patches.safetensors");
+  for (const Case& c : {Case{"train_demod_bce_b1", Norm::demod, 1}, Case{"train_instance_bce_b4", Norm::instance, 4}}) {
+    INFO(c.file);
+    ThreadPool pool;
+    Stream stream(Device{}, pool);
+    TrainConfig config;
+    config.generator = generator_config(init.tensors, "generator_x", c.norm);
+    config.loss = {AdversarialLoss::bce, GradientForm::combined, 1.0, 1.0, 5.0};
+    config.batch = c.batch;
+    Trainer trainer(config, stream);
+    trainer.load_weights(init.tensors);
+
+    std::ifstream lines(kFolder + "/" + c.file + ".losses_f64.jsonl");
+    std::string line;
+    for (int step = 0; step < 3; ++step) {
+      REQUIRE(std::getline(lines, line));
+      const auto expected = nlohmann::json::parse(line);
+      const std::size_t size = static_cast<std::size_t>(c.batch) * 1024;
+      const std::size_t first = static_cast<std::size_t>(step) * size;
+      const StepLosses losses = trainer.step({patches.at("x").values.data() + first, size},
+                                             {patches.at("y").values.data() + first, size});
+      // Rounding of the first update is amplified by Adam, which moves by about lr * sign(g).
+      const double tolerance = step == 0 ? 1e-4 : 1e-3;
+      const auto check = [&](const char* key, double value) {
+        INFO("step " << step + 1 << " " << key);
+        CHECK(value == Approx(expected.at(key).get<double>()).epsilon(tolerance));
+      };
+      check("adv_gx", losses.adversarial_gx);
+      check("adv_gy", losses.adversarial_gy);
+      check("cyc_x", losses.cycle_x);
+      check("cyc_y", losses.cycle_y);
+      check("ident_x", losses.identity_x);
+      check("ident_y", losses.identity_y);
+      check("gmap", losses.gradient);
+      check("g_total", losses.generator);
+      check("d_x", losses.discriminator_x);
+      check("d_y", losses.discriminator_y);
+      if (step == 0) {
+        const TensorFile gradients = read_safetensors(kFolder + "/" + c.file + ".grads1.safetensors");
+        for (const auto& [key, tensor] : trainer.gradients()) {
+          if (has_no_gradient(key, c.norm)) continue;
+          INFO(key);
+          CHECK(relative_distance(tensor.values, gradients.at(key).values) < 1e-4);
+        }
+      }
+    }
+
+    const TensorFile weights = read_safetensors(kFolder + "/" + c.file + ".weights.safetensors");
+    std::vector<float> moved, expected;
+    for (const auto& [key, tensor] : trainer.weights()) {
+      if (has_no_gradient(key, c.norm)) continue;
+      for (std::size_t i = 0; i < tensor.values.size(); ++i) {
+        moved.push_back(tensor.values[i] - init.at(key).values[i]);
+        expected.push_back(weights.at(key).values[i] - init.at(key).values[i]);
+      }
+    }
+    CHECK(relative_distance(moved, expected) < 5e-2);
+    if (c.norm == Norm::demod) {
+      const TensorFile moments = read_safetensors(kFolder + "/" + c.file + ".moments.safetensors");
+      std::vector<float> own, reference;
+      for (const auto& [key, tensor] : trainer.state().tensors) {
+        if (!key.ends_with(".exp_avg") || has_no_gradient(key.substr(0, key.size() - 8), c.norm)) continue;
+        own.insert(own.end(), tensor.values.begin(), tensor.values.end());
+        const auto& values = moments.at(key).values;
+        reference.insert(reference.end(), values.begin(), values.end());
+      }
+      CHECK(relative_distance(own, reference) < 1e-2);
+    }
+  }
+}
