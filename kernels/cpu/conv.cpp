@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The convolution entry points: which algorithm serves which kind.
+#include "kernels/cpu/conv_resize.h"
+#include "kernels/cpu/conv_thin.h"
+#include "kernels/cpu/window_grid.h"
+#include "kernels/kernels.h"
+
+namespace clade::kernels::cpu {
+
+namespace {
+
+bool is_thin(const ConvShape& shape) { return shape.kind == ConvKind::direct && shape.cout == 1; }
+
+/// Direct: windows on the input, features are the output. Transposed: windows on the output, features are the input.
+WindowGrid make_grid(const ConvShape& shape) {
+  const bool transposed = shape.kind == ConvKind::transposed;
+  const auto line = [&](int in, int out) {
+    return transposed ? AxisMap(out, in, shape.k, shape.stride, shape.pad, PadMode::zero)
+                      : AxisMap(in, out, shape.k, shape.stride, shape.pad, shape.pad_mode);
+  };
+  WindowGrid grid;
+  grid.nets = shape.nets;
+  grid.n = shape.n;
+  grid.channels = transposed ? shape.cout : shape.cin;
+  grid.features = transposed ? shape.cin : shape.cout;
+  grid.k = shape.k;
+  grid.rows.push_back(line(shape.h, shape.out_h()));
+  grid.columns.push_back(line(shape.w, shape.out_w()));
+  return grid;
+}
+
+}  // namespace
+
+void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> w,
+                  View<const float> bias, Activation activation, View<float> y) {
+  const Epilogue epilogue{bias.data, activation, shape.cout};
+  if (is_thin(shape)) return thin_forward(stream, shape, x.data, w.data, epilogue, y.data);
+  switch (shape.kind) {
+    case ConvKind::direct:
+      return correlate(stream, make_grid(shape), x.data, w.data, epilogue, WriteMode::overwrite, y.data);
+    case ConvKind::transposed:
+      return correlate_adjoint(stream, make_grid(shape), x.data, w.data, epilogue, WriteMode::overwrite, y.data);
+    case ConvKind::resize: return resize_forward(stream, shape, x.data, w.data, epilogue, y.data);
+  }
+}
+
+void conv_backward_input(Stream& stream, const ConvShape& shape, View<const float> dy, View<const float> w,
+                         WriteMode mode, View<float> dx) {
+  if (is_thin(shape)) return thin_backward_input(stream, shape, dy.data, w.data, mode, dx.data);
+  switch (shape.kind) {
+    case ConvKind::direct:
+      return correlate_adjoint(stream, make_grid(shape), dy.data, w.data, Epilogue{}, mode, dx.data);
+    case ConvKind::transposed:
+      return correlate(stream, make_grid(shape), dy.data, w.data, Epilogue{}, mode, dx.data);
+    case ConvKind::resize: return resize_backward_input(stream, shape, dy.data, w.data, mode, dx.data);
+  }
+}
+
+void conv_backward_weight(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> dy,
+                          WriteMode mode, View<float> dw) {
+  if (is_thin(shape)) return thin_backward_weight(stream, shape, x.data, dy.data, mode, dw.data);
+  switch (shape.kind) {
+    case ConvKind::direct:
+      return correlate_weight_gradient(stream, make_grid(shape), x.data, dy.data, mode, dw.data);
+    case ConvKind::transposed:
+      return correlate_weight_gradient(stream, make_grid(shape), dy.data, x.data, mode, dw.data);
+    case ConvKind::resize: return resize_backward_weight(stream, shape, x.data, dy.data, mode, dw.data);
+  }
+}
+
+}  // namespace clade::kernels::cpu
