@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "io/line_border.h"
 
 namespace clade {
 
@@ -42,13 +43,6 @@ void prefilter_panel(double* panel, int size, std::int64_t lanes) {
     double* sample = panel + i * lanes;
     for (std::int64_t lane = 0; lane < lanes; ++lane) sample[lane] = kPole * (sample[lane + lanes] - sample[lane]);
   }
-}
-
-// The line a half-sample symmetric border makes of [0, size): ... 1 0 | 0 1 ... size-1 | size-1 ...
-int half_sample_reflected(std::int64_t index, int size) {
-  const std::int64_t period = 2 * std::int64_t{size};
-  const std::int64_t phase = ((index % period) + period) % period;
-  return static_cast<int>(phase < size ? phase : period - 1 - phase);
 }
 
 }  // namespace
