@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/device.h"
@@ -69,14 +70,19 @@ void run(benchmark::State& state, const ConvShape& s, Pass pass) {
   for (const View<float>& view : {x, w, y, bias}) cpu::fill(stream, 0.5f, view);
   for (auto iteration : state) {
     switch (pass) {
-      case Pass::forward: cpu::conv_forward(stream, s, x, w, bias, Activation::relu, y); break;
-      case Pass::input_gradient: cpu::conv_backward_input(stream, s, y, w, WriteMode::overwrite, x); break;
-      case Pass::weight_gradient: cpu::conv_backward_weight(stream, s, x, y, WriteMode::overwrite, w); break;
+      case Pass::forward:
+        cpu::conv_forward(stream, s, x, w, bias, Activation::relu, y);
+        break;
+      case Pass::input_gradient:
+        cpu::conv_backward_input(stream, s, y, w, WriteMode::overwrite, x);
+        break;
+      case Pass::weight_gradient:
+        cpu::conv_backward_weight(stream, s, x, y, WriteMode::overwrite, w);
+        break;
     }
     benchmark::ClobberMemory();
   }
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(operations(s) * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["GFLOP/s"] = benchmark::Counter(operations(s) * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 }  // namespace

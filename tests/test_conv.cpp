@@ -71,8 +71,10 @@ const std::vector<Case>& cases() {
 
 struct Data {
   explicit Data(const ConvShape& shape)
-      : x(normal_values(shape.input().size(), 1)), w(normal_values(shape.weight().size(), 2)),
-        bias(normal_values(shape.nets * shape.cout, 3)), dy(normal_values(shape.output().size(), 4)) {}
+      : x(normal_values(shape.input().size(), 1)),
+        w(normal_values(shape.weight().size(), 2)),
+        bias(normal_values(shape.nets * shape.cout, 3)),
+        dy(normal_values(shape.output().size(), 4)) {}
   Floats x, w, bias, dy;
 };
 
@@ -135,8 +137,7 @@ TEST_CASE("Convolution forward agrees with the definition", "[conv]") {
 TEST_CASE("Convolution fuses bias and activation", "[conv]") {
   ThreadPool pool(2);
   Stream stream(Device{}, pool);
-  const auto activation =
-      GENERATE(Activation::none, Activation::relu, Activation::leaky_relu, Activation::tanh);
+  const auto activation = GENERATE(Activation::none, Activation::relu, Activation::leaky_relu, Activation::tanh);
   for (const ConvShape& s :
        {direct(2, 2, 5, 6, 7, 9, 3, 1, 1, PadMode::reflect), direct(2, 1, 5, 4, 6, 1, 3, 1, 1, PadMode::reflect),
         transposed(2, 2, 3, 4, 5, 6, 1), resize(2, 2, 3, 4, 5, 6)}) {
@@ -243,8 +244,7 @@ TEST_CASE("Bias gradient sums over samples and pixels", "[conv]") {
   const Shape shape{2, 3, 5, 4, channels};
   const Floats dy = normal_values(shape.size(), 1);
   Doubles expected(static_cast<std::size_t>(2 * channels), 1.0);
-  for (std::size_t i = 0; i < dy.size(); ++i)
-    expected[i / (dy.size() / 2) * channels + i % channels] += dy[i];
+  for (std::size_t i = 0; i < dy.size(); ++i) expected[i / (dy.size() / 2) * channels + i % channels] += dy[i];
 
   Floats dbias(expected.size(), 1.0f);
   cpu::bias_backward(stream, view(dy, shape), WriteMode::accumulate, view(dbias, {2, channels}));

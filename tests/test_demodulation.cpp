@@ -32,9 +32,12 @@ std::vector<double> reference_demodulate(OutputDimension dimension, const Shape&
 
 struct Fixture {
   Fixture(OutputDimension output_dimension, const Shape& weight_shape)
-      : dimension(output_dimension), shape(weight_shape),
+      : dimension(output_dimension),
+        shape(weight_shape),
         scale_shape{shape[0], shape[output_dimension == OutputDimension::first ? 1 : 4]},
-        w(normal_values(shape.size(), 1)), u(w.size()), scale(static_cast<std::size_t>(scale_shape.size())) {}
+        w(normal_values(shape.size(), 1)),
+        u(w.size()),
+        scale(static_cast<std::size_t>(scale_shape.size())) {}
 
   void run(Stream& stream) {
     cpu::demodulate(stream, dimension, kDemodulationEpsilon, view(std::as_const(w), shape), view(u, shape),
@@ -158,5 +161,6 @@ TEST_CASE("Demodulation does not depend on the number of threads", "[demodulatio
   b.run(parallel);
   CHECK(same_bits(a.u, b.u));
   const std::vector<float> du = normal_values(a.shape.size(), 2);
-  CHECK(same_bits(a.backward(serial, du, WriteMode::overwrite, du), b.backward(parallel, du, WriteMode::overwrite, du)));
+  CHECK(
+      same_bits(a.backward(serial, du, WriteMode::overwrite, du), b.backward(parallel, du, WriteMode::overwrite, du)));
 }

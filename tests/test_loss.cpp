@@ -80,8 +80,8 @@ TEST_CASE("Adversarial losses and their gradients", "[loss]") {
     }
     return sum / static_cast<double>(z.size());
   };
-  const float loss = scalar(
-      [&](View<float> out) { cpu::adversarial_forward(stream, kind, label, view(logits, shape), out); });
+  const float loss =
+      scalar([&](View<float> out) { cpu::adversarial_forward(stream, kind, label, view(logits, shape), out); });
   CHECK(loss == Approx(reference(to_double(logits))).epsilon(kEpsilon));
 
   const Floats dlogits = gradient(logits.size(), [&](WriteMode mode, Floats& out) {
@@ -144,9 +144,8 @@ TEST_CASE("Sobel loss and its gradient agree with the definition", "[loss]") {
     const auto reference = [&](const Doubles& image) {
       return reference_sobel_l1(form, image, to_double(y), count, h, w);
     };
-    CHECK(scalar([&](View<float> out) {
-            cpu::sobel_l1_forward(stream, form, view(r, shape), view(y, shape), out);
-          }) == Approx(reference(to_double(r))).epsilon(2.0 * kEpsilon));
+    CHECK(scalar([&](View<float> out) { cpu::sobel_l1_forward(stream, form, view(r, shape), view(y, shape), out); }) ==
+          Approx(reference(to_double(r))).epsilon(2.0 * kEpsilon));
 
     const Floats dr = gradient(r.size(), [&](WriteMode mode, Floats& out) {
       cpu::sobel_l1_backward(stream, form, view(r, shape), view(y, shape), upstream(), mode, view(out, shape));
@@ -179,14 +178,13 @@ TEST_CASE("Losses do not depend on the number of threads", "[loss]") {
   const Shape shape{2, 5, 64, 64, 1};
   const Floats a = normal_values(shape.size(), 1), b = normal_values(shape.size(), 2);
   const auto losses = [&](Stream& stream) {
-    return Floats{
-        scalar([&](View<float> out) { cpu::l1_forward(stream, view(a, shape), view(b, shape), out); }),
-        scalar([&](View<float> out) {
-          cpu::adversarial_forward(stream, AdversarialLoss::bce, 1.0f, view(a, shape), out);
-        }),
-        scalar([&](View<float> out) {
-          cpu::sobel_l1_forward(stream, GradientForm::combined, view(a, shape), view(b, shape), out);
-        })};
+    return Floats{scalar([&](View<float> out) { cpu::l1_forward(stream, view(a, shape), view(b, shape), out); }),
+                  scalar([&](View<float> out) {
+                    cpu::adversarial_forward(stream, AdversarialLoss::bce, 1.0f, view(a, shape), out);
+                  }),
+                  scalar([&](View<float> out) {
+                    cpu::sobel_l1_forward(stream, GradientForm::combined, view(a, shape), view(b, shape), out);
+                  })};
   };
   const auto sobel_gradient = [&](Stream& stream) {
     Floats dr(a.size());

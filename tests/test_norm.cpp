@@ -27,9 +27,8 @@ Normalised forward(Stream& stream, Activation activation, const Shape& shape, co
 
 Floats backward(Stream& stream, Activation activation, const Shape& shape, const Floats& x, const Floats& statistics,
                 const Floats& dy, WriteMode mode, Floats dx) {
-  cpu::instance_norm_backward(stream, activation, view(x, shape),
-                              view(statistics, {shape[0], shape[1], shape[4], 2}), view(dy, shape), mode,
-                              view(dx, shape));
+  cpu::instance_norm_backward(stream, activation, view(x, shape), view(statistics, {shape[0], shape[1], shape[4], 2}),
+                              view(dy, shape), mode, view(dx, shape));
   return dx;
 }
 
@@ -82,8 +81,8 @@ TEST_CASE("Instance norm gradient agrees with finite differences", "[norm]") {
     INFO(shape);
     const Floats x = normal_values(shape.size(), 1), dy = normal_values(shape.size(), 2);
     const Normalised normalised = forward(stream, activation, shape, x);
-    const Floats dx = backward(stream, activation, shape, x, normalised.statistics, dy, WriteMode::overwrite,
-                               Floats(x.size(), 9.0f));
+    const Floats dx =
+        backward(stream, activation, shape, x, normalised.statistics, dy, WriteMode::overwrite, Floats(x.size(), 9.0f));
     // Central differences of <y(x), dy>. x is float, so the step is the distance that was really made. A step over
     // the kink of an activation would spoil the difference: a few of the values are skipped for that.
     const Doubles centre = reference(Activation::none, shape, x);

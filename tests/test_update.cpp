@@ -53,7 +53,8 @@ TEST_CASE("Adam agrees with its recurrences in double", "[update]") {
   // Ten updates of averages round a few times each.
   CHECK(relative_error(state.m, m) < 32.0 * kEpsilon);
   CHECK(relative_error(state.v, v) < 32.0 * kEpsilon);
-  // Each of the ten updates rounds the weight by at most epsilon / 2 of it; the changes, of 1e-3, are exact beside that.
+  // Each of the ten updates rounds the weight by at most epsilon / 2 of it; the changes, of 1e-3, are exact beside
+  // that.
   double largest = 0.0;
   for (std::size_t i = 0; i < change.size(); ++i)
     largest = std::max(largest, std::abs(state.w[i] - (start[i] + change[i])) / (std::abs(start[i]) + 0.01));

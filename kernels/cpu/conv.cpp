@@ -40,7 +40,8 @@ void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, V
       return correlate(stream, make_grid(shape), x.data, w.data, epilogue, WriteMode::overwrite, y.data);
     case ConvKind::transposed:
       return correlate_adjoint(stream, make_grid(shape), x.data, w.data, epilogue, WriteMode::overwrite, y.data);
-    case ConvKind::resize: return resize_forward(stream, shape, x.data, w.data, epilogue, y.data);
+    case ConvKind::resize:
+      return resize_forward(stream, shape, x.data, w.data, epilogue, y.data);
   }
 }
 
@@ -52,7 +53,8 @@ void conv_backward_input(Stream& stream, const ConvShape& shape, View<const floa
       return correlate_adjoint(stream, make_grid(shape), dy.data, w.data, Epilogue{}, mode, dx.data);
     case ConvKind::transposed:
       return correlate(stream, make_grid(shape), dy.data, w.data, Epilogue{}, mode, dx.data);
-    case ConvKind::resize: return resize_backward_input(stream, shape, dy.data, w.data, mode, dx.data);
+    case ConvKind::resize:
+      return resize_backward_input(stream, shape, dy.data, w.data, mode, dx.data);
   }
 }
 
@@ -64,7 +66,8 @@ void conv_backward_weight(Stream& stream, const ConvShape& shape, View<const flo
       return correlate_weight_gradient(stream, make_grid(shape), x.data, dy.data, mode, dw.data);
     case ConvKind::transposed:
       return correlate_weight_gradient(stream, make_grid(shape), dy.data, x.data, mode, dw.data);
-    case ConvKind::resize: return resize_backward_weight(stream, shape, x.data, dy.data, mode, dw.data);
+    case ConvKind::resize:
+      return resize_backward_weight(stream, shape, x.data, dy.data, mode, dw.data);
   }
 }
 

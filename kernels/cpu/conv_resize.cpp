@@ -64,8 +64,7 @@ void spread_taps(Stream& stream, const ConvShape& shape, View<const float> phase
     float* target = dw + filter * 9 * cin;
     if (mode == WriteMode::overwrite) std::fill_n(target, 9 * cin, 0.0f);
     for_each_tap(cin, [&](int phase, std::int64_t from, std::int64_t to) {
-      const float* in =
-          phases.data + ((filter / cout * kPhases + phase) * cout + filter % cout) * 4 * cin + from;
+      const float* in = phases.data + ((filter / cout * kPhases + phase) * cout + filter % cout) * 4 * cin + from;
       for (std::int64_t i = 0; i < cin; ++i) target[to + i] += in[i];
     });
   });
@@ -91,8 +90,7 @@ void move_phases(Stream& stream, const ConvShape& shape, const Chunk& chunk, Ima
     const auto line = y + ((net * shape.n + chunk.first + sample) * 2 * h + row) * 2 * w * cout;
     for (std::int64_t column = 0; column < 2 * w; ++column) {
       const std::int64_t phase = 2 * (row % 2) + column % 2;
-      float* cell =
-          phases + ((((net * kPhases + phase) * chunk.count + sample) * h + row / 2) * w + column / 2) * cout;
+      float* cell = phases + ((((net * kPhases + phase) * chunk.count + sample) * h + row / 2) * w + column / 2) * cout;
       if constexpr (direction == Direction::to_image) {
         std::copy_n(cell, cout, line + column * cout);
       } else {
@@ -107,8 +105,7 @@ void move_phases(Stream& stream, const ConvShape& shape, const Chunk& chunk, Ima
 template <class Body>
 void for_each_chunk(Stream& stream, const ConvShape& shape, const Body& body) {
   const std::int64_t sample = kPhases * std::int64_t{shape.h} * shape.w * shape.cout;
-  const std::int64_t step =
-      shape.nets > 1 ? shape.n : std::clamp<std::int64_t>(kChunkFloats / sample, 1, shape.n);
+  const std::int64_t step = shape.nets > 1 ? shape.n : std::clamp<std::int64_t>(kChunkFloats / sample, 1, shape.n);
   for (std::int64_t first = 0; first < shape.n; first += step) {
     const Chunk chunk{first, std::min<std::int64_t>(step, shape.n - first)};
     const ArenaScope scope(stream.scratch());
@@ -123,22 +120,20 @@ void resize_forward(Stream& stream, const ConvShape& shape, const float* x, cons
                     float* y) {
   const ArenaScope scope(stream.scratch());
   const View<float> weights = sum_taps(stream, shape, w);
-  for_each_chunk(stream, shape,
-                 [&](const Chunk& chunk, const WindowGrid& grid, std::int64_t offset, float* buffer) {
-                   correlate(stream, grid, x + offset, weights.data, epilogue, WriteMode::overwrite, buffer);
-                   move_phases<Direction::to_image>(stream, shape, chunk, y, buffer);
-                 });
+  for_each_chunk(stream, shape, [&](const Chunk& chunk, const WindowGrid& grid, std::int64_t offset, float* buffer) {
+    correlate(stream, grid, x + offset, weights.data, epilogue, WriteMode::overwrite, buffer);
+    move_phases<Direction::to_image>(stream, shape, chunk, y, buffer);
+  });
 }
 
 void resize_backward_input(Stream& stream, const ConvShape& shape, const float* dy, const float* w, WriteMode mode,
                            float* dx) {
   const ArenaScope scope(stream.scratch());
   const View<float> weights = sum_taps(stream, shape, w);
-  for_each_chunk(stream, shape,
-                 [&](const Chunk& chunk, const WindowGrid& grid, std::int64_t offset, float* buffer) {
-                   move_phases<Direction::to_phases>(stream, shape, chunk, dy, buffer);
-                   correlate_adjoint(stream, grid, buffer, weights.data, Epilogue{}, mode, dx + offset);
-                 });
+  for_each_chunk(stream, shape, [&](const Chunk& chunk, const WindowGrid& grid, std::int64_t offset, float* buffer) {
+    move_phases<Direction::to_phases>(stream, shape, chunk, dy, buffer);
+    correlate_adjoint(stream, grid, buffer, weights.data, Epilogue{}, mode, dx + offset);
+  });
 }
 
 void resize_backward_weight(Stream& stream, const ConvShape& shape, const float* x, const float* dy, WriteMode mode,
@@ -146,13 +141,11 @@ void resize_backward_weight(Stream& stream, const ConvShape& shape, const float*
   const ArenaScope scope(stream.scratch());
   const View<float> gradient =
       stream.scratch().view<float>({shape.nets * kPhases, shape.cout, std::int64_t{4} * shape.cin});
-  for_each_chunk(stream, shape,
-                 [&](const Chunk& chunk, const WindowGrid& grid, std::int64_t offset, float* buffer) {
-                   move_phases<Direction::to_phases>(stream, shape, chunk, dy, buffer);
-                   correlate_weight_gradient(stream, grid, x + offset, buffer,
-                                             chunk.first == 0 ? WriteMode::overwrite : WriteMode::accumulate,
-                                             gradient.data);
-                 });
+  for_each_chunk(stream, shape, [&](const Chunk& chunk, const WindowGrid& grid, std::int64_t offset, float* buffer) {
+    move_phases<Direction::to_phases>(stream, shape, chunk, dy, buffer);
+    correlate_weight_gradient(stream, grid, x + offset, buffer,
+                              chunk.first == 0 ? WriteMode::overwrite : WriteMode::accumulate, gradient.data);
+  });
   spread_taps(stream, shape, gradient, mode, dw);
 }
 

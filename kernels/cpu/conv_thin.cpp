@@ -17,8 +17,16 @@ constexpr std::int64_t kTileChannels = 32;
 /// Sizes of the problem; `taps` counts k * k.
 struct Thin {
   explicit Thin(const ConvShape& s)
-      : nets(s.nets), n(s.n), k(s.k), h(s.h), w(s.w), pixels(std::int64_t{s.h} * s.w), channels(s.cin),
-        taps(std::int64_t{s.k} * s.k), out_w(s.out_w()), out_pixels(std::int64_t{s.out_h()} * s.out_w()),
+      : nets(s.nets),
+        n(s.n),
+        k(s.k),
+        h(s.h),
+        w(s.w),
+        pixels(std::int64_t{s.h} * s.w),
+        channels(s.cin),
+        taps(std::int64_t{s.k} * s.k),
+        out_w(s.out_w()),
+        out_pixels(std::int64_t{s.out_h()} * s.out_w()),
         rows(s.h, s.out_h(), s.k, s.stride, s.pad, s.pad_mode),
         columns(s.w, s.out_w(), s.k, s.stride, s.pad, s.pad_mode) {}
 
@@ -129,11 +137,10 @@ void thin_backward_weight(Stream& stream, const ConvShape& shape, const float* x
     stream.pool().parallel_for(thin.nets * blocks.count(), [&](std::int64_t task) {
       const std::int64_t net = task / blocks.count(), block = task % blocks.count();
       const Matrix in(spread.data + net * count * thin.pixels * thin.taps, count * thin.pixels, thin.taps);
-      const Matrix pixels(x + (net * thin.n + first) * thin.pixels * thin.channels, count * thin.pixels,
-                          thin.channels);
+      const Matrix pixels(x + (net * thin.n + first) * thin.pixels * thin.channels, count * thin.pixels, thin.channels);
       multiply(in.transpose(), pixels.column_block(blocks.first(block), blocks.size(block)),
-               first == 0 ? mode : WriteMode::accumulate,
-               dw + net * thin.taps * thin.channels + blocks.first(block), thin.channels);
+               first == 0 ? mode : WriteMode::accumulate, dw + net * thin.taps * thin.channels + blocks.first(block),
+               thin.channels);
     });
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Direct convolution to one channel. Unrolling the windows would make a matrix k * k times as large as the image for a
-// product of one column; instead every pixel is multiplied with all taps at once, and the results are shifted and added.
+// product of one column; instead every pixel is multiplied with all taps at once, and the results are shifted and
+// added.
 #pragma once
 
 #include "core/device.h"

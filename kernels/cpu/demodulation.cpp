@@ -12,7 +12,8 @@ namespace {
 /// The weights of a net as a matrix with the output channels along its rows or columns.
 struct WeightMatrix {
   WeightMatrix(OutputDimension dimension, const Shape& shape)
-      : nets(shape[0]), channels(shape[dimension == OutputDimension::first ? 1 : 4]),
+      : nets(shape[0]),
+        channels(shape[dimension == OutputDimension::first ? 1 : 4]),
         fan(shape.size() / (nets * channels)) {}
   std::int64_t nets, channels;
   std::int64_t fan;  ///< weights of one output channel
@@ -60,8 +61,8 @@ void demodulate_backward(Stream& stream, OutputDimension dimension, View<const f
   if (dimension == OutputDimension::first) {
     stream.pool().parallel_for(matrix.nets * matrix.channels, [&](std::int64_t channel) {
       const std::int64_t begin = channel * matrix.fan, end = begin + matrix.fan;
-      const float inner = static_cast<float>(
-          lane_sum(begin, end, [&](std::int64_t i) { return static_cast<double>(du[i]) * u[i]; }));
+      const float inner =
+          static_cast<float>(lane_sum(begin, end, [&](std::int64_t i) { return static_cast<double>(du[i]) * u[i]; }));
       const float factor = scale[channel];
       for (std::int64_t i = begin; i < end; ++i) write(mode, factor * (du[i] - u[i] * inner), dw[i]);
     });

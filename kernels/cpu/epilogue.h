@@ -12,7 +12,8 @@ namespace clade::kernels::cpu {
 /// activation(z) in place; NaN stays NaN. The switch stays outside of the loops, so each of them vectorises.
 inline void activate(Activation activation, float* z, std::int64_t count) {
   switch (activation) {
-    case Activation::none: break;
+    case Activation::none:
+      break;
     case Activation::relu:
       for (std::int64_t i = 0; i < count; ++i) z[i] = z[i] < 0.0f ? 0.0f : z[i];
       break;

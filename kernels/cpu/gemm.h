@@ -46,7 +46,9 @@ class Blocks {
   }
   std::int64_t count() const { return ceil_div(extent_, size_); }
   std::int64_t first(std::int64_t block) const { return block * size_; }
-  std::int64_t size(std::int64_t block) const { return extent_ - first(block) < size_ ? extent_ - first(block) : size_; }
+  std::int64_t size(std::int64_t block) const {
+    return extent_ - first(block) < size_ ? extent_ - first(block) : size_;
+  }
 
  private:
   std::int64_t extent_;

@@ -10,9 +10,8 @@ namespace {
 
 template <class Term>
 void mean_of(Stream& stream, std::int64_t size, const Term& term, View<float> loss) {
-  const double sum = sum_chunks(stream, size, kFlatChunk, [&](std::int64_t begin, std::int64_t end) {
-    return lane_sum(begin, end, term);
-  });
+  const double sum = sum_chunks(stream, size, kFlatChunk,
+                                [&](std::int64_t begin, std::int64_t end) { return lane_sum(begin, end, term); });
   loss[0] = static_cast<float>(sum / static_cast<double>(size));
 }
 
@@ -35,8 +34,7 @@ void l1_backward(Stream& stream, View<const float> a, View<const float> b, View<
                  View<float> da) {
   const float step = dloss[0] / static_cast<float>(a.size());
   for_flat_chunks(stream, a.size(), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      write(mode, a[i] > b[i] ? step : a[i] < b[i] ? -step : 0.0f, da[i]);
+    for (std::int64_t i = begin; i < end; ++i) write(mode, a[i] > b[i] ? step : a[i] < b[i] ? -step : 0.0f, da[i]);
   });
 }
 
@@ -61,8 +59,8 @@ void adversarial_backward(Stream& stream, AdversarialLoss kind, float label, Vie
   for_flat_chunks(stream, logits.size(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const double z = logits[i];
-      const double slope = kind == AdversarialLoss::bce ? (1.0 - target) * sigmoid(z) - target * sigmoid(-z)
-                                                        : 2.0 * (z - target);
+      const double slope =
+          kind == AdversarialLoss::bce ? (1.0 - target) * sigmoid(z) - target * sigmoid(-z) : 2.0 * (z - target);
       write(mode, static_cast<float>(step * slope), dlogits[i]);
     }
   });

@@ -12,19 +12,19 @@ namespace {
 /// Slope of the activation for negative values.
 float negative_slope(Activation activation) {
   switch (activation) {
-    case Activation::none: return 1.0f;
-    case Activation::leaky_relu: return kLeakySlope;
-    default: return 0.0f;
+    case Activation::none:
+      return 1.0f;
+    case Activation::leaky_relu:
+      return kLeakySlope;
+    default:
+      return 0.0f;
   }
 }
 
 struct Samples {
-  explicit Samples(const Shape& shape)
-      : count(shape[0] * shape[1]), pixels(shape[2] * shape[3]), channels(shape[4]) {}
+  explicit Samples(const Shape& shape) : count(shape[0] * shape[1]), pixels(shape[2] * shape[3]), channels(shape[4]) {}
   std::int64_t count, pixels, channels;
-  std::int64_t offset(std::int64_t sample, std::int64_t channel) const {
-    return sample * pixels * channels + channel;
-  }
+  std::int64_t offset(std::int64_t sample, std::int64_t channel) const { return sample * pixels * channels + channel; }
 };
 
 }  // namespace
@@ -79,7 +79,9 @@ void instance_norm_backward(Stream& stream, Activation activation, View<const fl
       shift[i] = saved[2 * i];
       rstd[i] = saved[2 * i + 1];
     }
-    const auto z_of = [&](std::int64_t p, std::int64_t i) { return (in[p * samples.channels + i] - shift[i]) * rstd[i]; };
+    const auto z_of = [&](std::int64_t p, std::int64_t i) {
+      return (in[p * samples.channels + i] - shift[i]) * rstd[i];
+    };
     const auto g_of = [&](std::int64_t p, std::int64_t i, float z) {
       const float value = upstream[p * samples.channels + i];
       return z > 0.0f ? value : slope * value;

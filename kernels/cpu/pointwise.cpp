@@ -31,9 +31,8 @@ void add(Stream& stream, View<const float> a, View<const float> b, View<float> s
 }
 
 void fill(Stream& stream, float value, View<float> x) {
-  for_flat_chunks(stream, x.size(), [&](std::int64_t begin, std::int64_t end) {
-    std::fill(x.data + begin, x.data + end, value);
-  });
+  for_flat_chunks(stream, x.size(),
+                  [&](std::int64_t begin, std::int64_t end) { std::fill(x.data + begin, x.data + end, value); });
 }
 
 void scale_into(Stream& stream, float factor, View<const float> x, WriteMode mode, View<float> y) {

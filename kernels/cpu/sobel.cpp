@@ -18,8 +18,11 @@ constexpr std::array<int, 3> kSmooth{1, 2, 1};
 
 struct Images {
   explicit Images(const Shape& shape)
-      : count(shape[0] * shape[1]), h(static_cast<int>(shape[2])), w(static_cast<int>(shape[3])),
-        rows(h, h, 3, 1, 1, PadMode::reflect), columns(w, w, 3, 1, 1, PadMode::reflect) {}
+      : count(shape[0] * shape[1]),
+        h(static_cast<int>(shape[2])),
+        w(static_cast<int>(shape[3])),
+        rows(h, h, 3, 1, 1, PadMode::reflect),
+        columns(w, w, 3, 1, 1, PadMode::reflect) {}
   std::int64_t row_count() const { return count * h; }
   double size() const { return static_cast<double>(count) * h * w; }
 

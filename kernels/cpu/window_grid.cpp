@@ -36,6 +36,25 @@ View<float> allocate_columns(Stream& stream, const WindowGrid& grid, const Chunk
   return stream.scratch().view<float>({grid.groups(), chunk.count, grid.windows(), grid.depth()});
 }
 
+/// Images of one channel make lines of a few floats, where calling memcpy would cost more than the copy: known lengths
+/// are inlined.
+void copy_line(const float* in, std::int64_t count, float* out) {
+  switch (count) {
+    case 1:
+      *out = *in;
+      break;
+    case 4:
+      std::copy_n(in, 4, out);
+      break;
+    case 7:
+      std::copy_n(in, 7, out);
+      break;
+    default:
+      std::copy_n(in, count, out);
+      break;
+  }
+}
+
 /// Copies one grid row of windows.
 void unroll_row(const WindowGrid& grid, std::int64_t phase, int row, const float* image, float* out) {
   const AxisMap& rows = grid.row_map(phase);
@@ -51,7 +70,7 @@ void unroll_row(const WindowGrid& grid, std::int64_t phase, int row, const float
       }
       const float* in = image + source_row * grid.image_w() * channels;
       if (columns.contiguous(column)) {
-        std::copy_n(in + columns.source(column, 0) * channels, line, out);
+        copy_line(in + columns.source(column, 0) * channels, line, out);
         continue;
       }
       for (int tap = 0; tap < grid.k; ++tap) {
@@ -59,7 +78,7 @@ void unroll_row(const WindowGrid& grid, std::int64_t phase, int row, const float
         if (source < 0) {
           std::fill_n(out + tap * channels, channels, 0.0f);
         } else {
-          std::copy_n(in + source * channels, channels, out + tap * channels);
+          copy_line(in + source * channels, channels, out + tap * channels);
         }
       }
     }
@@ -78,21 +97,33 @@ void unroll(Stream& stream, const WindowGrid& grid, const Chunk& chunk, const fl
   });
 }
 
-/// Adjoint of unrolling for one image row, in gather form: each pixel adds up the windows that read it, in order.
+/// Calls body(values of the tap) for every window that reads a pixel, in order.
+template <class Body>
+void for_each_reader(const WindowGrid& grid, std::int64_t phase, int row, int column, const float* windows,
+                     const Body& body) {
+  for (const auto& vertical : grid.row_map(phase).readers(row))
+    for (const auto& horizontal : grid.column_map(phase).readers(column))
+      body(windows + (vertical.window * grid.grid_w() + horizontal.window) * grid.depth() +
+           (vertical.tap * grid.k + horizontal.tap) * grid.channels);
+}
+
+/// Adjoint of unrolling for one image row, in gather form: each pixel adds up the taps that read it.
 void roll_row(const WindowGrid& grid, const Chunk& chunk, std::int64_t net, std::int64_t sample, int row,
               View<const float> columns, float* out) {
   const std::int64_t channels = grid.channels;
   for (std::int64_t phase = 0; phase < grid.phases(); ++phase) {
-    const float* windows = columns.data + ((net * grid.phases() + phase) * chunk.count + sample) * grid.windows() *
-                                              grid.depth();
+    const std::int64_t image = (net * grid.phases() + phase) * chunk.count + sample;
+    const float* windows = columns.data + image * grid.windows() * grid.depth();
     for (int pixel = 0; pixel < grid.image_w(); ++pixel) {
       float* sum = out + pixel * channels;
-      for (const auto& vertical : grid.row_map(phase).readers(row)) {
-        for (const auto& horizontal : grid.column_map(phase).readers(pixel)) {
-          const float* in = windows + (vertical.window * grid.grid_w() + horizontal.window) * grid.depth() +
-                            (vertical.tap * grid.k + horizontal.tap) * channels;
+      if (channels == 1) {  // a chain of additions belongs in a register, not in memory
+        float total = 0.0f;
+        for_each_reader(grid, phase, row, pixel, windows, [&](const float* in) { total += *in; });
+        *sum += total;
+      } else {
+        for_each_reader(grid, phase, row, pixel, windows, [&](const float* in) {
           for (std::int64_t channel = 0; channel < channels; ++channel) sum[channel] += in[channel];
-        }
+        });
       }
     }
   }
@@ -109,8 +140,7 @@ void roll(Stream& stream, const WindowGrid& grid, const Chunk& chunk, View<const
     float* out = image + (net * grid.n + chunk.first + sample) * grid.image_size() + row * image_w * grid.channels;
     if (mode == WriteMode::overwrite) std::fill_n(out, image_w * grid.channels, 0.0f);
     roll_row(grid, chunk, net, sample, row, columns, out);
-    for (int pixel = 0; pixel < image_w; ++pixel)
-      epilogue.apply(net, 0, grid.channels, out + pixel * grid.channels);
+    for (int pixel = 0; pixel < image_w; ++pixel) epilogue.apply(net, 0, grid.channels, out + pixel * grid.channels);
   });
 }
 
@@ -142,8 +172,7 @@ void correlate(Stream& stream, const WindowGrid& grid, const float* image, const
       const std::int64_t first = feature_blocks.first(j), count = feature_blocks.size(j);
       const Matrix unrolled(columns.data + group * row_count * grid.depth(), row_count, grid.depth());
       const Matrix filters(weights + group * grid.features * grid.depth(), grid.features, grid.depth());
-      float* out =
-          features + ((group * grid.n + chunk.first) * grid.windows() + first_row) * grid.features + first;
+      float* out = features + ((group * grid.n + chunk.first) * grid.windows() + first_row) * grid.features + first;
       multiply(unrolled.row_block(first_row, rows), filters.row_block(first, count).transpose(), mode, out,
                grid.features);
       for (std::int64_t row = 0; row < rows; ++row)

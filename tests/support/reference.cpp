@@ -70,20 +70,28 @@ Doubles zeros(const Shape& shape) { return Doubles(static_cast<std::size_t>(shap
 
 double reference_activation(Activation activation, double z) {
   switch (activation) {
-    case Activation::relu: return std::max(z, 0.0);
-    case Activation::leaky_relu: return z > 0.0 ? z : 0.2 * z;
-    case Activation::tanh: return std::tanh(z);
-    case Activation::none: break;
+    case Activation::relu:
+      return std::max(z, 0.0);
+    case Activation::leaky_relu:
+      return z > 0.0 ? z : 0.2 * z;
+    case Activation::tanh:
+      return std::tanh(z);
+    case Activation::none:
+      break;
   }
   return z;
 }
 
 double reference_activation_slope(Activation activation, double z) {
   switch (activation) {
-    case Activation::relu: return z > 0.0 ? 1.0 : 0.0;
-    case Activation::leaky_relu: return z > 0.0 ? 1.0 : 0.2;
-    case Activation::tanh: return 1.0 - std::tanh(z) * std::tanh(z);
-    case Activation::none: break;
+    case Activation::relu:
+      return z > 0.0 ? 1.0 : 0.0;
+    case Activation::leaky_relu:
+      return z > 0.0 ? 1.0 : 0.2;
+    case Activation::tanh:
+      return 1.0 - std::tanh(z) * std::tanh(z);
+    case Activation::none:
+      break;
   }
   return 1.0;
 }
@@ -91,9 +99,8 @@ double reference_activation_slope(Activation activation, double z) {
 Doubles reference_conv_forward(const ConvShape& shape, const Floats& x, const Floats& w, const Floats& bias,
                                Activation activation) {
   Doubles y = zeros(shape.output());
-  for_each_product(shape, [&](std::size_t xi, std::size_t wi, std::size_t yi) {
-    y[yi] += static_cast<double>(x[xi]) * w[wi];
-  });
+  for_each_product(
+      shape, [&](std::size_t xi, std::size_t wi, std::size_t yi) { y[yi] += static_cast<double>(x[xi]) * w[wi]; });
   const std::size_t cout = static_cast<std::size_t>(shape.cout), per_net = y.size() / shape.nets;
   for (std::size_t i = 0; i < y.size(); ++i) {
     if (!bias.empty()) y[i] += bias[i / per_net * cout + i % cout];
@@ -104,17 +111,15 @@ Doubles reference_conv_forward(const ConvShape& shape, const Floats& x, const Fl
 
 Doubles reference_conv_backward_input(const ConvShape& shape, const Floats& dy, const Floats& w) {
   Doubles dx = zeros(shape.input());
-  for_each_product(shape, [&](std::size_t xi, std::size_t wi, std::size_t yi) {
-    dx[xi] += static_cast<double>(dy[yi]) * w[wi];
-  });
+  for_each_product(
+      shape, [&](std::size_t xi, std::size_t wi, std::size_t yi) { dx[xi] += static_cast<double>(dy[yi]) * w[wi]; });
   return dx;
 }
 
 Doubles reference_conv_backward_weight(const ConvShape& shape, const Floats& x, const Floats& dy) {
   Doubles dw = zeros(shape.weight());
-  for_each_product(shape, [&](std::size_t xi, std::size_t wi, std::size_t yi) {
-    dw[wi] += static_cast<double>(x[xi]) * dy[yi];
-  });
+  for_each_product(
+      shape, [&](std::size_t xi, std::size_t wi, std::size_t yi) { dw[wi] += static_cast<double>(x[xi]) * dy[yi]; });
   return dw;
 }
 
