@@ -32,9 +32,12 @@ std::array<std::array<double, 3>, 3> cosines(const Affine& affine) {
 
 const char* plane_name(Plane plane) {
   switch (plane) {
-    case Plane::sagittal: return "sagittal";
-    case Plane::coronal: return "coronal";
-    case Plane::axial: return "axial";
+    case Plane::sagittal:
+      return "sagittal";
+    case Plane::coronal:
+      return "coronal";
+    case Plane::axial:
+      return "axial";
   }
   fail(ErrorCode::internal, "plane ", static_cast<int>(plane));
 }
@@ -104,8 +107,9 @@ Geometry isotropic_grid(const Geometry& geometry, const PlaneAxes& axes) {
   const double old_spacing = geometry.spacing[static_cast<std::size_t>(axes.slice)];
   const double new_spacing = geometry.spacing[static_cast<std::size_t>(axes.shared)];
   const double new_size = std::floor(size * old_spacing / new_spacing + 0.5);
-  CLADE_CHECK(new_size > size, ErrorCode::input, "nothing to gain along axis ", kAxisNames[axes.slice], ": its spacing ",
-              old_spacing, " mm is already as fine as the ", new_spacing, " mm of axis ", kAxisNames[axes.shared]);
+  CLADE_CHECK(new_size > size, ErrorCode::input, "nothing to gain along axis ", kAxisNames[axes.slice],
+              ": its spacing ", old_spacing, " mm is already as fine as the ", new_spacing, " mm of axis ",
+              kAxisNames[axes.shared]);
   CLADE_CHECK(new_size <= kMaxSamples, ErrorCode::input, "spacing ", old_spacing, " mm over ", new_spacing,
               " mm would need ", new_size, " slices");
   return resample_axis(geometry, axes.slice, static_cast<int>(new_size), new_spacing);

@@ -36,8 +36,8 @@ int find_slice_axis(const Geometry& geometry, std::optional<int> axis = {});
 /// Throws Error(usage) when `plane` is the high-resolution plane.
 PlaneAxes select_axes(const Geometry& geometry, std::optional<int> slice_axis, std::optional<Plane> plane);
 
-/// Grid after through-plane resampling: spacing of axes.slice becomes that of axes.shared, n_out = floor(n_in old / new + 1/2).
-/// Throws Error(input) when that is not an upsampling (the slice axis is already as fine).
+/// Grid after through-plane resampling: spacing of axes.slice becomes that of axes.shared,
+/// n_out = floor(n_in old / new + 1/2). Throws Error(input) when that is not an upsampling.
 Geometry isotropic_grid(const Geometry& geometry, const PlaneAxes& axes);
 
 }  // namespace clade

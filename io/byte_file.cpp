@@ -44,8 +44,7 @@ std::size_t ByteReader::read_some(void* to, std::size_t size) {
   const char* message = gzerror(file_, &error);
   // Z_BUF_ERROR is how zlib reports a compressed stream without an end.
   CLADE_CHECK(error != Z_BUF_ERROR, ErrorCode::input, "the file is truncated");
-  CLADE_CHECK(count >= 0, ErrorCode::input, "damaged file: ",
-              error == Z_ERRNO ? std::strerror(errno) : message);
+  CLADE_CHECK(count >= 0, ErrorCode::input, "damaged file: ", error == Z_ERRNO ? std::strerror(errno) : message);
   return static_cast<std::size_t>(count);
 }
 

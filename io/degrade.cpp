@@ -40,10 +40,10 @@ std::vector<Tap> slice_taps(SliceProfile profile, double thickness, double centr
   const double reach = profile_reach(profile, thickness);
   std::vector<Tap> taps;
   double sum = 0.0;
-  for (auto m = static_cast<std::int64_t>(std::floor(centre - reach + 0.5)); m - 0.5 < centre + reach; ++m) {
-    const double weight = profile_below(profile, thickness, m + 0.5 - centre) -
-                          profile_below(profile, thickness, m - 0.5 - centre);
-    taps.push_back({half_sample_reflected(m, size), weight});
+  for (double m = std::floor(centre - reach + 0.5); m - 0.5 < centre + reach; ++m) {
+    const double weight =
+        profile_below(profile, thickness, m + 0.5 - centre) - profile_below(profile, thickness, m - 0.5 - centre);
+    taps.push_back({half_sample_reflected(static_cast<std::int64_t>(m), size), weight});
     sum += weight;
   }
   for (Tap& tap : taps) tap.weight /= sum;

@@ -84,8 +84,8 @@ IntensityMap make_intensity_map(const IntensityRule& rule, double range, const s
     map.low = percentile(order, rule.low);
     map.high = percentile(order, rule.high);
   }
-  CLADE_CHECK(map.low < map.high, ErrorCode::input, "intensity rule ", rule.text(), " leaves no range: both limits are ",
-              map.low);
+  CLADE_CHECK(map.low < map.high, ErrorCode::input, "intensity rule ", rule.text(),
+              " leaves no range: both limits are ", map.low);
   return map;
 }
 

@@ -37,9 +37,9 @@ struct TypeCode {
   std::int16_t code;
 };
 constexpr TypeCode kTypes[] = {
-    {VoxelType::int8, DT_INT8},       {VoxelType::uint8, DT_UINT8},     {VoxelType::int16, DT_INT16},
-    {VoxelType::uint16, DT_UINT16},   {VoxelType::int32, DT_INT32},     {VoxelType::uint32, DT_UINT32},
-    {VoxelType::int64, DT_INT64},     {VoxelType::uint64, DT_UINT64},   {VoxelType::float32, DT_FLOAT32},
+    {VoxelType::int8, DT_INT8},       {VoxelType::uint8, DT_UINT8},   {VoxelType::int16, DT_INT16},
+    {VoxelType::uint16, DT_UINT16},   {VoxelType::int32, DT_INT32},   {VoxelType::uint32, DT_UINT32},
+    {VoxelType::int64, DT_INT64},     {VoxelType::uint64, DT_UINT64}, {VoxelType::float32, DT_FLOAT32},
     {VoxelType::float64, DT_FLOAT64},
 };
 
@@ -149,9 +149,12 @@ std::array<int, 3> grid_size(const nifti_2_header& fields) {
 
 double millimetres_per_unit(int xyzt_units) {
   switch (XYZT_TO_SPACE(xyzt_units)) {
-    case NIFTI_UNITS_METER: return 1e3;
-    case NIFTI_UNITS_MICRON: return 1e-3;
-    default: return 1.0;  // millimetres, or not said
+    case NIFTI_UNITS_METER:
+      return 1e3;
+    case NIFTI_UNITS_MICRON:
+      return 1e-3;
+    default:
+      return 1.0;  // millimetres, or not said
   }
 }
 
@@ -170,9 +173,9 @@ void check_affine(const Affine& a, const char* name) {
 }
 
 Affine read_qform(const nifti_2_header& f, const std::array<double, 3>& spacing, double unit) {
-  const nifti_dmat44 m = nifti_quatern_to_dmat44(f.quatern_b, f.quatern_c, f.quatern_d, f.qoffset_x * unit,
-                                                 f.qoffset_y * unit, f.qoffset_z * unit, spacing[0], spacing[1],
-                                                 spacing[2], f.pixdim[0] < 0.0 ? -1.0 : 1.0);
+  const nifti_dmat44 m =
+      nifti_quatern_to_dmat44(f.quatern_b, f.quatern_c, f.quatern_d, f.qoffset_x * unit, f.qoffset_y * unit,
+                              f.qoffset_z * unit, spacing[0], spacing[1], spacing[2], f.pixdim[0] < 0.0 ? -1.0 : 1.0);
   Affine affine{};
   for (std::size_t row = 0; row < 3; ++row) std::copy_n(m.m[row], 4, affine[row].begin());
   return affine;
@@ -202,7 +205,8 @@ Geometry read_geometry(const nifti_2_header& fields, const std::string& name, co
   const double unit = millimetres_per_unit(fields.xyzt_units);
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const double spacing = fields.pixdim[axis + 1];
-    CLADE_CHECK(std::isfinite(spacing) && spacing > 0.0, ErrorCode::input, "spacing pixdim[", axis + 1, "] is ", spacing);
+    CLADE_CHECK(std::isfinite(spacing) && spacing > 0.0, ErrorCode::input, "spacing pixdim[", axis + 1, "] is ",
+                spacing);
     geometry.spacing[axis] = spacing * unit;
     geometry.affine[axis][axis] = geometry.spacing[axis];
   }
@@ -259,8 +263,8 @@ Description describe(ByteReader& reader, const std::string& name, const Log& log
 
   const auto header_size = static_cast<std::uint64_t>(header.version == 1 ? kSize1 : kSize2);
   // Some writers leave the offset at 0.
-  const std::int64_t offset = fields.vox_offset == 0 ? static_cast<std::int64_t>(header_size + kExtender)
-                                                     : fields.vox_offset;
+  const std::int64_t offset =
+      fields.vox_offset == 0 ? static_cast<std::int64_t>(header_size + kExtender) : fields.vox_offset;
   CLADE_CHECK(offset >= static_cast<std::int64_t>(header_size), ErrorCode::input, "voxel offset ", offset,
               " lies inside the header");
   result.gap = static_cast<std::uint64_t>(offset) - header_size;
@@ -280,8 +284,8 @@ void check_finite(const Geometry& geometry, const float* values, std::size_t fir
   for (std::size_t v = 0; v < count; ++v) {
     if (std::isfinite(values[v])) continue;
     const auto index = static_cast<std::int64_t>(first + v);
-    fail(ErrorCode::input, "voxel (", index % geometry.size[0], ", ", index / geometry.stride(1) % geometry.size[1], ", ",
-         index / geometry.stride(2), ") is ", values[v]);
+    fail(ErrorCode::input, "voxel (", index % geometry.size[0], ", ", index / geometry.stride(1) % geometry.size[1],
+         ", ", index / geometry.stride(2), ") is ", values[v]);
   }
 }
 

@@ -58,9 +58,9 @@ PatchSampler::PatchSampler(std::vector<TrainingVolume> volumes, const PatchSampl
     : volumes_(std::move(volumes)), options_(options) {
   for (const TrainingVolume& training : volumes_) {
     const auto& size = training.volume->grid().size;
-    CLADE_CHECK(std::min({size[0], size[1], size[2]}) >= options_.patch, ErrorCode::input, "a volume of ", size[0], " x ",
-                size[1], " x ", size[2], " voxels after resampling is smaller than a patch of ", options_.patch, " x ",
-                options_.patch);
+    CLADE_CHECK(std::min({size[0], size[1], size[2]}) >= options_.patch, ErrorCode::input, "a volume of ", size[0],
+                " x ", size[1], " x ", size[2], " voxels after resampling is smaller than a patch of ", options_.patch,
+                " x ", options_.patch);
   }
 }
 

@@ -105,8 +105,8 @@ Entry parse_entry(const std::string& name, const json& object, std::uint64_t dat
   if (!shape.is_array() || shape.size() > kMaxRank) reject("'shape' is not a list of at most ", kMaxRank);
   if (!offsets.is_array() || offsets.size() != 2) reject("'data_offsets' is not a list of two");
 
-  Entry entry{name, parse_dtype(dtype.get<std::string>()), {}, 1, natural(offsets[0], "offset"),
-              natural(offsets[1], "offset")};
+  Entry entry{name, parse_dtype(dtype.get<std::string>()), {},
+              1,    natural(offsets[0], "offset"),         natural(offsets[1], "offset")};
   if (entry.begin > entry.end) reject("ends at byte ", entry.end, " before it begins at byte ", entry.begin);
   if (entry.end > data_size) reject("ends at byte ", entry.end, " of ", data_size, " bytes of data");
   bool empty = false;
@@ -167,13 +167,13 @@ std::vector<Entry> parse_entries(const json& header, std::uint64_t data_size, Te
         entries.push_back(parse_entry(name, value, data_size));
       }
     });
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
-  });
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; });
   std::uint64_t covered = 0;
   for (const Entry& entry : entries) {
     if (entry.begin < covered) reject(quoted(entry.name), ": overlaps another tensor");
-    if (entry.begin > covered) reject(quoted(entry.name), ": a gap of ", entry.begin - covered, " bytes lies before it");
+    if (entry.begin > covered)
+      reject(quoted(entry.name), ": a gap of ", entry.begin - covered, " bytes lies before it");
     covered = entry.end;
   }
   if (covered != data_size) reject("the tensors take ", covered, " of ", data_size, " bytes of data");
@@ -193,9 +193,12 @@ void read_values(std::ifstream& stream, const Entry& entry, std::vector<float>& 
   std::vector<char> bytes(static_cast<std::size_t>(entry.end - entry.begin));
   read_bytes(stream, bytes.data(), bytes.size());
   switch (entry.dtype) {
-    case Dtype::f16: return convert<std::uint16_t>(bytes, values, half_to_float);
-    case Dtype::bf16: return convert<std::uint16_t>(bytes, values, bfloat_to_float);
-    default: return convert<double>(bytes, values, [](double value) { return static_cast<float>(value); });
+    case Dtype::f16:
+      return convert<std::uint16_t>(bytes, values, half_to_float);
+    case Dtype::bf16:
+      return convert<std::uint16_t>(bytes, values, bfloat_to_float);
+    default:
+      return convert<double>(bytes, values, [](double value) { return static_cast<float>(value); });
   }
 }
 

@@ -116,7 +116,8 @@ void ResampledVolume::read_block(const int (&order)[3], const int (&origin)[3], 
       index[inner] = origin[inner];
       const SplineTap* tap = taps_.data() + index[axes_.slice];
       index[axes_.slice] = 0;
-      const float* line = coefficients_.data() + index[0] + index[1] * acquired_.stride(1) + index[2] * acquired_.stride(2);
+      const float* line =
+          coefficients_.data() + index[0] + index[1] * acquired_.stride(1) + index[2] * acquired_.stride(2);
       if (inner == axes_.slice) {
         for (int c = 0; c < count[2]; ++c, ++tap)
           out[c] = tap->weight[0] * line[tap->index[0] * step] + tap->weight[1] * line[tap->index[1] * step] +
@@ -128,7 +129,8 @@ void ResampledVolume::read_block(const int (&order)[3], const int (&origin)[3], 
         const float* p3 = line + tap->index[3] * step;
         for (int c = 0; c < count[2]; ++c) {
           const std::int64_t at = c * inner_stride;
-          out[c] = tap->weight[0] * p0[at] + tap->weight[1] * p1[at] + tap->weight[2] * p2[at] + tap->weight[3] * p3[at];
+          out[c] =
+              tap->weight[0] * p0[at] + tap->weight[1] * p1[at] + tap->weight[2] * p2[at] + tap->weight[3] * p3[at];
         }
       }
     }

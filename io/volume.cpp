@@ -6,8 +6,7 @@ namespace clade {
 std::array<double, 3> Geometry::world(const std::array<double, 3>& index) const {
   std::array<double, 3> position{};
   for (std::size_t row = 0; row < 3; ++row)
-    position[row] =
-        affine[row][0] * index[0] + affine[row][1] * index[1] + affine[row][2] * index[2] + affine[row][3];
+    position[row] = affine[row][0] * index[0] + affine[row][1] * index[1] + affine[row][2] * index[2] + affine[row][3];
   return position;
 }
 

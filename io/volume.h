@@ -11,7 +11,8 @@
 
 namespace clade {
 
-/// Rows of the 3 x 4 matrix that takes voxel indices (i, j, k, 1) to world millimetres (RAS+: x right, y anterior, z up).
+/// Rows of the 3 x 4 matrix that takes voxel indices (i, j, k, 1) to world millimetres.
+/// RAS+: x right, y anterior, z up.
 using Affine = std::array<std::array<double, 4>, 3>;
 
 /// Voxel types a file can hold.
@@ -19,13 +20,13 @@ enum class VoxelType { int8, uint8, int16, uint16, int32, uint32, int64, uint64,
 
 /// Everything of a NIfTI header that a resampled copy keeps. Lengths in millimetres.
 struct Geometry {
-  std::array<int, 3> size{};            ///< voxels along i, j, k
-  std::array<double, 3> spacing{};      ///< mm
-  Affine affine{};                      ///< sform if its code is set, else qform, else scaling by `spacing`
+  std::array<int, 3> size{};        ///< voxels along i, j, k
+  std::array<double, 3> spacing{};  ///< mm
+  Affine affine{};                  ///< sform if its code is set, else qform, else scaling by `spacing`
   int qform_code = 0;
   int sform_code = 0;
-  Affine qform{};                       ///< meaningful when qform_code > 0
-  Affine sform{};                       ///< meaningful when sform_code > 0
+  Affine qform{};  ///< meaningful when qform_code > 0
+  Affine sform{};  ///< meaningful when sform_code > 0
 
   std::int64_t voxel_count() const { return std::int64_t{size[0]} * size[1] * size[2]; }
   /// Distance in memory between neighbours along an axis: i is the fastest.

@@ -17,16 +17,26 @@ namespace {
 template <class Body>
 auto with_type(VoxelType type, const Body& body) {
   switch (type) {
-    case VoxelType::int8: return body(std::int8_t{});
-    case VoxelType::uint8: return body(std::uint8_t{});
-    case VoxelType::int16: return body(std::int16_t{});
-    case VoxelType::uint16: return body(std::uint16_t{});
-    case VoxelType::int32: return body(std::int32_t{});
-    case VoxelType::uint32: return body(std::uint32_t{});
-    case VoxelType::int64: return body(std::int64_t{});
-    case VoxelType::uint64: return body(std::uint64_t{});
-    case VoxelType::float32: return body(float{});
-    case VoxelType::float64: return body(double{});
+    case VoxelType::int8:
+      return body(std::int8_t{});
+    case VoxelType::uint8:
+      return body(std::uint8_t{});
+    case VoxelType::int16:
+      return body(std::int16_t{});
+    case VoxelType::uint16:
+      return body(std::uint16_t{});
+    case VoxelType::int32:
+      return body(std::int32_t{});
+    case VoxelType::uint32:
+      return body(std::uint32_t{});
+    case VoxelType::int64:
+      return body(std::int64_t{});
+    case VoxelType::uint64:
+      return body(std::uint64_t{});
+    case VoxelType::float32:
+      return body(float{});
+    case VoxelType::float64:
+      return body(double{});
   }
   fail(ErrorCode::internal, "voxel type ", static_cast<int>(type));
 }
