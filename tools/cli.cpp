@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/cli.h"
+
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <iostream>
+#include <new>
+
+#include "core/version.h"
+
+namespace clade {
+
+namespace {
+
+std::atomic<bool> stop_flag{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
+
+void install_signal_handlers() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { stop_flag = true; };
+  // The second signal finds the default action: it ends a program that does not come to a stop.
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+std::string version_text(const std::string& program) {
+  std::string instructions = "baseline";
+#if defined(__AVX2__) && defined(__FMA__)
+  instructions = "AVX2, FMA";
+#endif
+  return str(program, " ", kVersion, "\ncompiler: ", __VERSION__, "\ninstructions: ", instructions,
+             "\nCUDA devices: ", cuda_device_count());
+}
+
+LogLevel level_of(const CommonOptions& options) {
+  if (options.quiet) return LogLevel::error;
+  if (options.verbosity == 0) return LogLevel::warning;
+  return options.verbosity == 1 ? LogLevel::info : LogLevel::debug;
+}
+
+}  // namespace
+
+void add_common_options(CLI::App& app, CommonOptions& options) {
+  const std::string group = "General";
+  app.set_help_flag("-h,--help", "Show this help and exit")->group(group);
+  app.set_version_flag("--version", version_text(app.get_name()), "Show the version and how it was built, and exit")
+      ->group(group);
+  app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str()->group(group);
+  app.add_option("--threads", options.threads, "Threads [all processors of this process]")
+      ->check(CLI::Range(1, 4096))
+      ->group(group);
+  app.add_flag("--force", options.force, "Replace output that exists")->group(group);
+  app.add_flag("-q,--quiet", options.quiet, "Errors only")->group(group);
+  app.add_flag("-v", options.verbosity, "More messages (-vv: all)")->group(group);
+}
+
+Device select_device(const std::string& name, const Log& log) {
+  if (name == "cpu") return {};
+  if (name == "auto") {
+    if (cuda_device_count() > 0) return {DeviceType::cuda, 0};
+    log.info("running on the CPU");
+    return {};
+  }
+  if (name == "cuda") return {DeviceType::cuda, 0};
+  const std::string prefix = "cuda:";
+  int ordinal = -1;
+  if (name.starts_with(prefix)) {
+    const char* end = name.data() + name.size();
+    const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, ordinal);
+    if (error != std::errc{} || stop != end) ordinal = -1;
+  }
+  CLADE_CHECK(ordinal >= 0, ErrorCode::usage, "--device: '", name, "' is not auto, cpu, cuda or cuda:N");
+  return {DeviceType::cuda, ordinal};
+}
+
+bool stop_requested() { return stop_flag; }
+
+int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv,
+                const std::function<int(Console&)>& body) {
+  const std::string program = app.get_name();
+  const auto report = [&](const char* text) { std::cerr << program << ": error: " << text << '\n'; };
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    report(error.what());
+    std::cerr << "Run " << program << " --help for the options.\n";
+    return static_cast<int>(ErrorCode::usage);
+  }
+  Console console(program, level_of(options));
+  try {
+    install_signal_handlers();
+    return body(console);
+  } catch (const Error& error) {
+    console.end_progress();
+    if (error.code() == ErrorCode::interrupted) {
+      console.message(LogLevel::warning, error.what());
+    } else {
+      report(error.what());
+    }
+    return static_cast<int>(error.code());
+  } catch (const std::bad_alloc&) {
+    console.end_progress();
+    report("out of memory");
+    return static_cast<int>(ErrorCode::device);
+  } catch (const std::exception& error) {
+    console.end_progress();
+    report(error.what());
+    return static_cast<int>(ErrorCode::internal);
+  }
+}
+
+}  // namespace clade

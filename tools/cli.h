@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options, exit codes and signals that all programs share.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "core/device.h"
+#include "tools/console.h"
+
+namespace clade {
+
+struct CommonOptions {
+  std::string device = "auto";
+  int threads = 0;
+  bool quiet = false;
+  int verbosity = 0;
+  bool force = false;
+};
+
+void add_common_options(CLI::App& app, CommonOptions& options);
+
+/// "auto", "cpu", "cuda" or "cuda:N". auto is the first CUDA device when this build can use one, else the CPU.
+/// Throws Error(usage) for other words; that a CUDA device is there is checked by Stream.
+Device select_device(const std::string& name, const Log& log);
+
+/// The life of a program: parses, installs the signal handlers, runs `body` and turns every exception into a message
+/// and the exit code that belongs to it.
+int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv,
+                const std::function<int(Console&)>& body);
+
+/// True once SIGINT or SIGTERM came; the second one ends the process at once.
+bool stop_requested();
+
+}  // namespace clade

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/training_settings.h"
+
+#include "core/version.h"
+
+namespace clade {
+
+namespace {
+
+constexpr const char* kAxisNames[] = {"i", "j", "k"};
+
+// JSON knows shortest decimal forms; metadata should read the same.
+std::string number(double value) { return nlohmann::json(value).dump(); }
+
+template <class T>
+nlohmann::ordered_json optional_json(const std::optional<T>& value) {
+  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+}
+
+template <class T>
+std::optional<T> optional_at(const nlohmann::json& json, const char* key) {
+  const nlohmann::json& value = json.at(key);
+  return value.is_null() ? std::optional<T>() : value.get<T>();
+}
+
+}  // namespace
+
+TrainingSettings preset_settings(const std::string& preset, bool paper) {
+  TrainingSettings settings;
+  settings.preset = preset;
+  if (preset == "ct") {
+    settings.train.loss.lambda_gradient = 10.0;
+    settings.stride = 6;
+    settings.intensity = {IntensityRule::Kind::window, -1000.0, 1000.0};
+  }
+  if (paper) {
+    settings.train.loss.adversarial = AdversarialLoss::bce;
+    settings.train.loss.gradient_form = GradientForm::combined;
+    settings.train.generator.upsampling = Upsampling::transposed;
+    settings.foreground = 0.0;
+    settings.range = 1.0;
+  }
+  return settings;
+}
+
+nlohmann::ordered_json to_json(const TrainingSettings& s) {
+  const TrainConfig& train = s.train;
+  nlohmann::ordered_json json;
+  json["version"] = kVersion;
+  json["preset"] = s.preset;
+  json["norm"] = name(train.generator.norm);
+  json["base_channels"] = train.generator.base_channels;
+  json["residual_blocks"] = train.generator.residual_blocks;
+  json["upsample"] = name(train.generator.upsampling);
+  json["adversarial"] = name(train.loss.adversarial);
+  json["gradient_form"] = name(train.loss.gradient_form);
+  json["lambda_cycle"] = train.loss.lambda_cycle;
+  json["lambda_identity"] = train.loss.lambda_identity;
+  json["lambda_gradient"] = train.loss.lambda_gradient;
+  json["learning_rate"] = train.learning_rate;
+  json["batch"] = train.batch;
+  json["pool"] = train.pool;
+  json["patch"] = train.patch;
+  json["patches_per_slice"] = s.patches_per_slice;
+  json["foreground"] = s.foreground;
+  json["range"] = s.range;
+  json["intensity"] = s.intensity.text();
+  json["stride"] = s.stride;
+  json["plane"] = s.plane ? nlohmann::ordered_json(plane_name(*s.plane)) : nlohmann::ordered_json(nullptr);
+  json["slice_axis"] =
+      s.slice_axis ? nlohmann::ordered_json(kAxisNames[*s.slice_axis]) : nlohmann::ordered_json(nullptr);
+  json["seed"] = train.seed;
+  json["epochs"] = optional_json(s.epochs);
+  json["steps"] = optional_json(s.steps);
+  json["init"] = s.init;
+  json["inputs"] = s.inputs;
+  json["patches"] = s.patches;
+  json["shuffle"] = s.shuffle;
+  json["validate"] = s.validate;
+  return json;
+}
+
+TrainingSettings settings_from_json(const nlohmann::json& json) {
+  try {
+    TrainingSettings s;
+    TrainConfig& train = s.train;
+    s.preset = json.at("preset").get<std::string>();
+    train.generator.norm = parse_norm(json.at("norm").get<std::string>());
+    train.generator.base_channels = json.at("base_channels").get<int>();
+    train.generator.residual_blocks = json.at("residual_blocks").get<int>();
+    train.generator.upsampling = parse_upsampling(json.at("upsample").get<std::string>());
+    train.loss.adversarial = parse_adversarial(json.at("adversarial").get<std::string>());
+    train.loss.gradient_form = parse_gradient_form(json.at("gradient_form").get<std::string>());
+    train.loss.lambda_cycle = json.at("lambda_cycle").get<double>();
+    train.loss.lambda_identity = json.at("lambda_identity").get<double>();
+    train.loss.lambda_gradient = json.at("lambda_gradient").get<double>();
+    train.learning_rate = json.at("learning_rate").get<double>();
+    train.batch = json.at("batch").get<int>();
+    train.pool = json.at("pool").get<int>();
+    train.patch = json.at("patch").get<int>();
+    train.seed = json.at("seed").get<std::uint64_t>();
+    s.patches_per_slice = json.at("patches_per_slice").get<int>();
+    s.foreground = json.at("foreground").get<double>();
+    s.range = json.at("range").get<double>();
+    s.intensity = IntensityRule::parse(json.at("intensity").get<std::string>());
+    s.stride = json.at("stride").get<int>();
+    if (const auto plane = optional_at<std::string>(json, "plane")) s.plane = parse_plane(*plane);
+    if (const auto axis = optional_at<std::string>(json, "slice_axis")) s.slice_axis = parse_axis(*axis);
+    s.epochs = optional_at<std::int64_t>(json, "epochs");
+    s.steps = optional_at<std::int64_t>(json, "steps");
+    s.init = json.at("init").get<std::string>();
+    s.inputs = json.at("inputs").get<std::vector<std::string>>();
+    s.patches = json.at("patches").get<std::string>();
+    s.shuffle = json.at("shuffle").get<bool>();
+    s.validate = json.at("validate").get<std::vector<std::string>>();
+
+    const nlohmann::ordered_json known = to_json(s);
+    for (const auto& [key, value] : json.items())
+      CLADE_CHECK(known.contains(key), ErrorCode::model, "unknown key '", key, "'");
+    return s;
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::model, error.what());
+  } catch (const Error& error) {
+    throw Error(ErrorCode::model, error.what());
+  }
+}
+
+ModelMetadata model_metadata(const TrainingSettings& settings, std::optional<Plane> plane, std::int64_t steps) {
+  const LossConfig& loss = settings.train.loss;
+  ModelMetadata metadata;
+  metadata.norm = settings.train.generator.norm;
+  metadata.patch = settings.train.patch;
+  metadata.stride = settings.stride;
+  metadata.range = settings.range;
+  metadata.intensity = settings.intensity;
+  metadata.plane = plane;
+  metadata.other = {{"adversarial", name(loss.adversarial)},
+                    {"gradient_form", name(loss.gradient_form)},
+                    {"lambda_cycle", number(loss.lambda_cycle)},
+                    {"lambda_gradient", number(loss.lambda_gradient)},
+                    {"lambda_identity", number(loss.lambda_identity)},
+                    {"learning_rate", number(settings.train.learning_rate)},
+                    {"preset", settings.preset},
+                    {"seed", std::to_string(settings.train.seed)},
+                    {"steps", std::to_string(steps)},
+                    {"version", kVersion}};
+  return metadata;
+}
+
+}  // namespace clade
