@@ -7,13 +7,13 @@
 
 namespace clade {
 
-/// Adam (Kingma and Ba 2015); moments in blocks as flat as the parameters.
+/// Adam (Kingma and Ba 2015) with a fixed learning rate; moments in blocks as flat as the parameters.
 class Adam {
  public:
-  Adam(Device device, std::int64_t size);
+  Adam(Device device, std::int64_t size, double learning_rate);
 
   /// One update of `weights` [size] by `gradient` [size].
-  void update(Stream& stream, double learning_rate, View<const float> gradient, View<float> weights);
+  void update(Stream& stream, View<const float> gradient, View<float> weights);
 
   std::int64_t step_count() const { return step_; }
   void set_step_count(std::int64_t step) { step_ = step; }
@@ -23,6 +23,7 @@ class Adam {
   const Tensor& second_moment() const { return second_; }
 
  private:
+  kernels::AdamParameters parameters_;
   std::int64_t step_ = 0;
   Tensor first_;
   Tensor second_;

@@ -46,7 +46,6 @@ struct TrainConfig {
   GeneratorConfig generator;
   LossConfig loss;
   double learning_rate = 2e-4;
-  int warmup = 500;  ///< steps over which the learning rate rises linearly to its value, 0 = none
   int batch = 1;
   int pool = 0;  ///< size of the pool of old fakes for the discriminators, 0 = off
   int patch = 32;

@@ -26,10 +26,10 @@ constexpr const char* kStepKey = "step";
 struct TrainedBlock {
   TrainedBlock(std::vector<std::string> nets) : block(std::move(nets)) {}
 
-  void allocate(Device device) {
+  void allocate(Device device, double learning_rate) {
     block.allocate(device);
     gradients = Tensor(device, {block.size()});
-    adam.emplace(device, block.size());
+    adam.emplace(device, block.size(), learning_rate);
   }
 
   ParameterBlock block;
@@ -56,8 +56,8 @@ struct Trainer::Impl {
         discriminator(c.generator.base_channels, discriminators.block),
         pool_x(c.pool, c.patch, c.seed, 0),
         pool_y(c.pool, c.patch, c.seed, 1) {
-    generators.allocate(s.device());
-    discriminators.allocate(s.device());
+    generators.allocate(s.device(), c.learning_rate);
+    discriminators.allocate(s.device(), c.learning_rate);
     generators.block.initialise(c.seed, kGeneratorStream);
     discriminators.block.initialise(c.seed, kDiscriminatorStream);
   }
@@ -83,13 +83,6 @@ struct Trainer::Impl {
   }
 
   std::int64_t steps() const { return generators.adam->step_count(); }
-
-  // Of the next update. At full rate the first steps throw the last layer, whose inputs are all positive, into the
-  // saturation of its tanh, where it stays.
-  double learning_rate() const {
-    if (steps() >= config.warmup) return config.learning_rate;
-    return config.learning_rate * static_cast<double>(steps() + 1) / config.warmup;
-  }
 
   StepLosses step(std::span<const float> x, std::span<const float> y);
 
@@ -183,9 +176,8 @@ StepLosses Trainer::Impl::step(std::span<const float> x_values, std::span<const 
 
   tape.backward(total, g.parameters);
   tape.backward(d_total, d);
-  const double rate = learning_rate();
-  generators.adam->update(stream, rate, generators.gradients.view(), generators.block.values().view());
-  discriminators.adam->update(stream, rate, discriminators.gradients.view(), discriminators.block.values().view());
+  generators.adam->update(stream, generators.gradients.view(), generators.block.values().view());
+  discriminators.adam->update(stream, discriminators.gradients.view(), discriminators.block.values().view());
   return result;
 }
 

@@ -95,7 +95,6 @@ TEST_CASE("goldens: three training steps", "[golden]") {
     config.generator = generator_config(init.tensors, "generator_x", c.norm);
     config.loss = {AdversarialLoss::bce, GradientForm::combined, 1.0, 1.0, 5.0};
     config.batch = c.batch;
-    config.warmup = 0;
     Trainer trainer(config, stream);
     trainer.load_weights(init.tensors);
 

@@ -132,30 +132,6 @@ TEST_CASE("a training with an image pool continues from its state bit by bit", "
   }
 }
 
-TEST_CASE("warm-up scales the first updates", "[trainer]") {
-  // Adam's first update is lr * sign(g), so its largest element shows the learning rate.
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
-  RandomSequence random(4, RandomUse::test, 0);
-  std::vector<float> x(1024), y(1024);
-  for (float& v : x) v = static_cast<float>(random.next_uniform());
-  for (float& v : y) v = static_cast<float>(random.next_uniform());
-  for (int warmup : {0, 10}) {
-    TrainConfig config;
-    config.generator = {4, 1, Norm::demod, Upsampling::resize};
-    config.learning_rate = 1e-3;
-    config.warmup = warmup;
-    Trainer trainer(config, stream);
-    const auto before = trainer.weights();
-    trainer.step(x, y);
-    float largest = 0;
-    for (const auto& [key, tensor] : trainer.weights())
-      for (std::size_t i = 0; i < tensor.values.size(); ++i)
-        largest = std::max(largest, std::abs(tensor.values[i] - before.at(key).values[i]));
-    CHECK(largest == Approx(warmup ? 1e-4 : 1e-3).epsilon(1e-3));
-  }
-}
-
 TEST_CASE("models that do not fit are refused with the tensor's name", "[model]") {
   ThreadPool pool(1);
   Stream stream(Device{}, pool);
