@@ -41,11 +41,15 @@ struct LossConfig {
   double lambda_gradient = 5.0;
 };
 
+/// Learning rate of the paper, and for training on from a model.
+inline constexpr double kPaperLearningRate = 2e-4;
+
 /// Everything one training step depends on besides its patches.
 struct TrainConfig {
   GeneratorConfig generator;
   LossConfig loss;
-  double learning_rate = 2e-4;
+  /// The paper's 2e-4 drives full-size generators with random weights into saturation within 50 steps.
+  double learning_rate = 5e-5;
   int batch = 1;
   int pool = 0;  ///< size of the pool of old fakes for the discriminators, 0 = off
   int patch = 32;

@@ -95,6 +95,7 @@ TEST_CASE("goldens: three training steps", "[golden]") {
     config.generator = generator_config(init.tensors, "generator_x", c.norm);
     config.loss = {AdversarialLoss::bce, GradientForm::combined, 1.0, 1.0, 5.0};
     config.batch = c.batch;
+    config.learning_rate = kPaperLearningRate;
     Trainer trainer(config, stream);
     trainer.load_weights(init.tensors);
 
