@@ -48,10 +48,10 @@ void add_options(CLI::App& app, ApplyOptions& o) {
 
   const char* how = "How";
   app.add_option("--stride", o.stride, "Pixels from tile to tile, smaller is smoother and slower [model, 12]")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(in_range(1, 1 << 20))
       ->group(how);
   app.add_option("--batch", o.batch, "Tiles per call of the network")
-      ->check(CLI::Range(1, 65536))
+      ->check(in_range(1, 65536))
       ->capture_default_str()
       ->group(how);
   app.add_option("--plane", o.plane, "Low-resolution plane: sagittal, coronal or axial [model]")->group(how);

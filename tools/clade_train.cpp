@@ -34,8 +34,8 @@ constexpr const char* kTraining = "Training";
 constexpr const char* kNetwork = "Network and losses";
 
 void add_training_options(CLI::App& app, TrainingOptions& o) {
-  const CLI::Range at_least_one(1, 1 << 30);
-  const CLI::Range share(0.0, 1.0);
+  const CLI::Validator at_least_one = in_range(1, 1 << 30);
+  const CLI::Validator share = in_range(0.0, 1.0);
   app.add_option("-i,--input", o.inputs, "Volumes (.nii, .nii.gz) or folders of them")->group(kData);
   app.add_option("-o,--output", o.output, "Folder of the run")->required()->group(kData);
   app.add_option("--patches", o.patches, "Instead of volumes: safetensors file with x, y [N,1,H,W] in [-1,1]")
@@ -44,7 +44,7 @@ void add_training_options(CLI::App& app, TrainingOptions& o) {
       ->group(kData);
   app.add_option("--intensity", o.intensity, "minmax, percentile:LO,HI or window:LO,HI [by preset]")->group(kData);
   app.add_option("--range", o.range, "Intensities are mapped to [-R, R] [0.9]")
-      ->check(CLI::Range(0.01, 1.0))
+      ->check(in_range(0.01, 1.0))
       ->group(kData);
   app.add_option("--plane", o.plane, "Low-resolution plane: sagittal, coronal or axial [the first that is one]")
       ->group(kData);
@@ -65,12 +65,12 @@ void add_training_options(CLI::App& app, TrainingOptions& o) {
       ->group(kTraining);
   app.add_option("--epochs", o.epochs, "Epochs [10, unless --steps is given]")->check(at_least_one)->group(kTraining);
   app.add_option("--steps", o.steps, "End after this many steps in all")->check(at_least_one)->group(kTraining);
-  app.add_option("--batch", o.batch, "Pairs per step [1]")->check(CLI::Range(1, 1024))->group(kTraining);
-  app.add_option("--learning-rate", o.learning_rate, "Of Adam, fixed [2e-4]")
+  app.add_option("--batch", o.batch, "Pairs per step [1]")->check(in_range(1, 1024))->group(kTraining);
+  app.add_option("--learning-rate", o.learning_rate, "Of Adam, fixed [5e-5; 2e-4 with --init or --paper]")
       ->check(CLI::PositiveNumber)
       ->group(kTraining);
   app.add_option("--pool", o.pool, "Old fakes kept for the discriminators, 0 = off [0]")
-      ->check(CLI::Range(0, 10000))
+      ->check(in_range(0, 10000))
       ->group(kTraining);
   app.add_option("--seed", o.seed, "Of all random numbers [0]")->group(kTraining);
   app.add_option("--init", o.init, "Model to start from; its tensors set the network")->group(kTraining);
@@ -82,9 +82,9 @@ void add_training_options(CLI::App& app, TrainingOptions& o) {
   app.add_option("--norm", o.norm, "demod (CLADE) or instance (conventional CycleGAN) [demod]")->group(kNetwork);
   app.add_option("--upsample", o.upsample, "resize or transposed [resize]")->group(kNetwork);
   app.add_option("--base-channels", o.base_channels, "Channels of the first layer [64]")
-      ->check(CLI::Range(1, 512))
+      ->check(in_range(1, 512))
       ->group(kNetwork);
-  app.add_option("--residual-blocks", o.residual_blocks, "[6]")->check(CLI::Range(0, 64))->group(kNetwork);
+  app.add_option("--residual-blocks", o.residual_blocks, "[6]")->check(in_range(0, 64))->group(kNetwork);
   app.add_option("--adversarial", o.adversarial, "lsgan or bce [lsgan]")->group(kNetwork);
   app.add_option("--gradient-form", o.gradient_form, "separate or combined [separate]")->group(kNetwork);
   app.add_option("--lambda-cycle", o.lambda_cycle, "[1]")->check(CLI::NonNegativeNumber)->group(kNetwork);
@@ -153,6 +153,8 @@ TrainingSettings make_settings(const TrainingOptions& o) {
   assign(train.loss.lambda_cycle, o.lambda_cycle);
   assign(train.loss.lambda_identity, o.lambda_identity);
   assign(train.loss.lambda_gradient, o.lambda_gradient);
+  // The smaller default is for random weights only.
+  if (!o.init.empty()) train.learning_rate = kPaperLearningRate;
   assign(train.learning_rate, o.learning_rate);
   assign(train.batch, o.batch);
   assign(train.pool, o.pool);

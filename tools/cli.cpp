@@ -50,7 +50,7 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
       ->group(group);
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str()->group(group);
   app.add_option("--threads", options.threads, "Threads [all processors of this process]")
-      ->check(CLI::Range(1, 4096))
+      ->check(in_range(1, 4096))
       ->group(group);
   app.add_flag("--force", options.force, "Replace output that exists")->group(group);
   app.add_flag("-q,--quiet", options.quiet, "Errors only")->group(group);

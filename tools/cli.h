@@ -22,6 +22,12 @@ struct CommonOptions {
 
 void add_common_options(CLI::App& app, CommonOptions& options);
 
+/// A validator for numbers in [low, high] that keeps the help short.
+template <class T>
+CLI::Validator in_range(T low, T high) {
+  return CLI::Range(low, high).description("");
+}
+
 /// "auto", "cpu", "cuda" or "cuda:N". auto is the first CUDA device when this build can use one, else the CPU.
 /// Throws Error(usage) for other words; that a CUDA device is there is checked by Stream.
 Device select_device(const std::string& name, const Log& log);

@@ -104,14 +104,23 @@ StepLines::StepLines(const fs::path& path, std::int64_t last_step) : path_(path)
       ++size_;
     }
   }
-  file_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  CLADE_CHECK(file_ >= 0 && ::ftruncate(file_, static_cast<off_t>(keep)) == 0, ErrorCode::output, "cannot write ",
-              path.string(), ": ", std::strerror(errno));
+  if (!fs::exists(path)) return;
+  open(0);
+  CLADE_CHECK(::ftruncate(file_, static_cast<off_t>(keep)) == 0, ErrorCode::output, "cannot write ", path.string(), ": ",
+              std::strerror(errno));
 }
 
-StepLines::~StepLines() { ::close(file_); }
+StepLines::~StepLines() {
+  if (file_ >= 0) ::close(file_);
+}
+
+void StepLines::open(int more_flags) {
+  file_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | more_flags, 0666);
+  CLADE_CHECK(file_ >= 0, ErrorCode::output, "cannot write ", path_.string(), ": ", std::strerror(errno));
+}
 
 void StepLines::append(const std::string& line) {
+  if (file_ < 0) open(O_CREAT);
   const std::string text = line + '\n';
   std::size_t done = 0;
   while (done < text.size()) {
@@ -124,6 +133,7 @@ void StepLines::append(const std::string& line) {
 }
 
 void StepLines::flush() {
+  if (file_ < 0) return;
   // Some file systems cannot flush; that is not a failed write.
   CLADE_CHECK(::fsync(file_) == 0 || errno == EINVAL || errno == ENOTSUP, ErrorCode::output, "cannot write ",
               path_.string(), ": ", std::strerror(errno));

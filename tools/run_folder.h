@@ -41,7 +41,7 @@ class RunFolder {
 /// A file of JSON lines with a "step" each, in rising order, that grows during a run.
 class StepLines {
  public:
-  /// Opens the file and cuts off everything after the lines of steps up to `last_step`.
+  /// Cuts off everything after the lines of steps up to `last_step`. A file that is not there is made by the first line.
   StepLines(const std::filesystem::path& path, std::int64_t last_step);
   ~StepLines();
   StepLines(const StepLines&) = delete;
@@ -54,6 +54,8 @@ class StepLines {
   void flush();
 
  private:
+  void open(int more_flags);
+
   std::filesystem::path path_;
   int file_ = -1;
   std::int64_t size_ = 0;

@@ -256,9 +256,10 @@ class TrainingRun {
     const double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
     const double rate = static_cast<double>(trainer_.step_count() - first_step_) / std::max(seconds, 1e-9);
     const double left = static_cast<double>(total_steps() - trainer_.step_count()) / std::max(rate, 1e-9);
-    char text[128];
-    std::snprintf(text, sizeof text, "  %.2f steps/s  %.0f:%02.0f min left  ", rate, std::floor(left / 60.0),
-                  std::fmod(left, 60.0) < 59.5 ? std::fmod(left, 60.0) : 59.0);
+    const auto seconds_left = std::llround(left);
+    char text[64];
+    std::snprintf(text, sizeof text, "  %.2f steps/s  %lld:%02lld:%02lld left  ", rate, seconds_left / 3600,
+                  seconds_left / 60 % 60, seconds_left % 60);
     return str("epoch ", epoch_ + 1, "  step ", trainer_.step_count(), "/", total_steps(), text, monitor_.summary());
   }
 

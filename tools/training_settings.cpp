@@ -39,6 +39,7 @@ TrainingSettings preset_settings(const std::string& preset, bool paper) {
     settings.train.generator.upsampling = Upsampling::transposed;
     settings.foreground = 0.0;
     settings.range = 1.0;
+    settings.train.learning_rate = kPaperLearningRate;
   }
   return settings;
 }
