@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.."
 
 # A small network and a short training: enough to see the effect, not enough for use.
 channels=32
-steps=900
+steps=2000
+learning_rate=2e-4
 truth=/usr/share/mricron/templates/ch2.nii.gz
 out=demo-output
 
@@ -31,7 +32,8 @@ if [[ $# -eq 0 ]]; then
   preview+=(--preview-reference "$truth")
 fi
 echo "demo: training on $volume ($steps steps)" >&2
-build/bin/clade_train -i "$volume" -o "$out/run" --base-channels "$channels" --steps "$steps" --force
+build/bin/clade_train -i "$volume" -o "$out/run" --base-channels "$channels" \
+  --learning-rate "$learning_rate" --steps "$steps" --force
 echo "demo: super-resolving" >&2
 build/bin/clade_sr -m "$out/run/latest.safetensors" -i "$volume" -o "$out/result.nii.gz" "${preview[@]}" --force
 

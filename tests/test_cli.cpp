@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// The programs: exit codes, messages, nothing half-written, goldens, kills and resumes.
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "io/nifti.h"
+#include "io/safetensors.h"
+#include "tests/support/catch.h"
+#include "tests/support/program.h"
+#include "tests/support/volumes.h"
+
+using namespace clade;
+using test::Outcome;
+using test::Program;
+using test::run;
+using test::TempDir;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kGolden = CLADE_GOLDEN_DIR;
+
+double relative_distance(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    norm += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return std::sqrt(difference / norm);
+}
+
+// An anisotropic volume that a tiny network can be trained on.
+void make_volume(const fs::path& path, std::array<int, 3> size = {36, 40, 9},
+                 std::array<double, 3> spacing = {1, 1, 4.5}) {
+  write_nifti(path, test::random_volume(test::make_geometry(size, spacing)), VoxelType::int16);
+}
+
+std::vector<std::string> tiny_training(const fs::path& input, const fs::path& output, std::int64_t steps) {
+  return {"-i", input.string(), "-o", output.string(), "--base-channels", "4", "--residual-blocks", "1",
+          "--patches-per-slice", "1", "--steps", std::to_string(steps), "-q"};
+}
+
+std::vector<std::string> with(std::vector<std::string> arguments, const std::vector<std::string>& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+// The code, words of the message, and that nothing was left behind in the folder.
+void check_refused(const Outcome& outcome, int code, const std::vector<std::string>& words) {
+  INFO(outcome.messages);
+  CHECK(outcome.code == code);
+  for (const std::string& word : words) {
+    INFO("looking for: " << word);
+    CHECK(outcome.messages.find(word) != std::string::npos);
+  }
+}
+
+std::map<std::string, std::string> contents(const fs::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().filename() != ".lock") files[entry.path().filename().string()] = test::read_bytes(entry.path());
+  return files;
+}
+
+void check_same_run(const fs::path& a, const fs::path& b) {
+  const auto first = contents(a), second = contents(b);
+  for (const char* name : {"log.jsonl", "latest.safetensors", "state.safetensors", "epoch_0001.safetensors"}) {
+    INFO(name);
+    REQUIRE(first.contains(name));
+    REQUIRE(second.contains(name));
+    CHECK(first.at(name) == second.at(name));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("clade_train and clade_sr refuse bad volumes with code 3 and leave nothing", "[cli]") {
+  const TempDir folder;
+  make_volume(folder / "good.nii.gz");
+  REQUIRE(run("clade_train", tiny_training(folder / "good.nii.gz", folder / "run", 2)).code == 0);
+  const std::string model = (folder / "run" / "latest.safetensors").string();
+  const std::string bad = (folder / "bad.nii.gz").string();
+  const std::string bytes = test::read_bytes(folder / "good.nii.gz");
+  std::string word = "bad.nii.gz";
+
+  SECTION("empty") { test::write_bytes(bad, ""); }
+  SECTION("truncated") { test::write_bytes(bad, bytes.substr(0, bytes.size() / 2)); }
+  SECTION("not a volume") { test::write_bytes(bad, "hello"); }
+  SECTION("NaN voxel") {
+    Volume volume = test::random_volume(test::make_geometry({36, 40, 9}, {1, 1, 4.5}));
+    volume.voxels[100] = std::numeric_limits<float>::quiet_NaN();
+    write_nifti(bad, volume);
+  }
+  SECTION("constant") {
+    Volume volume = test::random_volume(test::make_geometry({36, 40, 9}, {1, 1, 4.5}), 7.0, 7.0);
+    write_nifti(bad, volume);
+  }
+  SECTION("isotropic") {
+    make_volume(bad, {36, 40, 9}, {1, 1, 1});
+    word = "--slice-axis";
+  }
+  const Outcome applied = run("clade_sr", {"-m", model, "-i", bad, "-o", (folder / "out.nii.gz").string()});
+  check_refused(applied, 3, {"bad.nii.gz", word});
+  CHECK_FALSE(fs::exists(folder / "out.nii.gz"));
+  const Outcome trained = run("clade_train", tiny_training(bad, folder / "run2", 2));
+  check_refused(trained, 3, {"bad.nii.gz", word});
+  CHECK_FALSE(fs::exists(folder / "run2"));
+}
+
+TEST_CASE("a volume with too few voxels cannot be trained on", "[cli]") {
+  const TempDir folder;
+  make_volume(folder / "small.nii.gz", {20, 20, 4}, {1, 1, 4});
+  check_refused(run("clade_train", tiny_training(folder / "small.nii.gz", folder / "run", 2)), 3, {"32"});
+}
+
+TEST_CASE("usage errors exit with 2", "[cli]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  const auto training = tiny_training(folder / "v.nii.gz", folder / "run", 2);
+  check_refused(run("clade_train", with(training, {"--plane", "oblique"})), 2, {"oblique"});
+  check_refused(run("clade_train", with(training, {"--plane", "axial"})), 2, {"axial"});
+  check_refused(run("clade_train", with(training, {"--norm", "batch"})), 2, {"batch"});
+  check_refused(run("clade_train", with(training, {"--no-such-option"})), 2, {"--no-such-option"});
+  check_refused(run("clade_train", {"-o", (folder / "run").string()}), 2, {"--input"});
+  check_refused(run("clade_sr", {"-i", (folder / "v.nii.gz").string()}), 2, {"model"});
+  CHECK_FALSE(fs::exists(folder / "run"));
+}
+
+TEST_CASE("broken models exit with 4", "[cli]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  const fs::path model = folder / "m.safetensors";
+  const std::string good = test::read_bytes(kGolden + "/init.safetensors");
+  SECTION("truncated") { test::write_bytes(model, good.substr(0, good.size() / 2)); }
+  SECTION("huge header") { test::write_bytes(model, std::string("\xff\xff\xff\xff\xff\xff\xff\x7f", 8) + good.substr(8)); }
+  SECTION("overlapping tensors") {
+    const std::string header =
+        R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})";
+    std::string length(8, '\0');
+    length[0] = static_cast<char>(header.size());
+    test::write_bytes(model, length + header + std::string(12, '\0'));
+  }
+  SECTION("no generator") { write_safetensors(model, {}); }
+  check_refused(run("clade_sr", {"-m", model.string(), "-i", (folder / "v.nii.gz").string(), "-o",
+                                 (folder / "out.nii.gz").string()}),
+                4, {"m.safetensors"});
+  CHECK_FALSE(fs::exists(folder / "out.nii.gz"));
+}
+
+TEST_CASE("outputs are not overwritten, unwritable folders are named", "[cli]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  test::write_bytes(folder / "out.nii.gz", "precious");
+  test::write_bytes(folder / "file", "");
+  const std::vector<std::string> base{"-m", kGolden + "/init.safetensors", "-i", (folder / "v.nii.gz").string(), "--stride", "32", "-o"};
+  check_refused(run("clade_sr", with(base, {(folder / "out.nii.gz").string()})), 5, {"out.nii.gz", "--force"});
+  CHECK(test::read_bytes(folder / "out.nii.gz") == "precious");
+  CHECK(run("clade_sr", with(base, {(folder / "out.nii.gz").string(), "--force"})).code == 0);
+  CHECK(read_nifti(folder / "out.nii.gz").geometry.size == std::array<int, 3>{36, 40, 41});
+  check_refused(run("clade_sr", with(base, {(folder / "file" / "out.nii.gz").string()})), 5, {"file"});
+  check_refused(run("clade_train", tiny_training(folder / "v.nii.gz", folder / "file" / "run", 2)), 5, {"file"});
+  CHECK(run("clade_sr", with(base, {(folder / "cuda.nii.gz").string(), "--device", "cuda"})).code == 6);
+}
+
+TEST_CASE("a batch goes on past a bad volume and exits with 8", "[cli]") {
+  const TempDir folder;
+  fs::create_directory(folder / "in");
+  make_volume(folder / "in" / "a.nii.gz");
+  test::write_bytes(folder / "in" / "b.nii.gz", "broken");
+  make_volume(folder / "in" / "c.nii.gz");
+  const Outcome outcome = run("clade_sr", {"-m", kGolden + "/init.safetensors", "-i", (folder / "in").string(), "-o",
+                                           (folder / "out").string(), "--stride", "32"});
+  check_refused(outcome, 8, {"b.nii.gz"});
+  CHECK(fs::exists(folder / "out" / "a_clade.nii.gz"));
+  CHECK_FALSE(fs::exists(folder / "out" / "b_clade.nii.gz"));
+  CHECK(fs::exists(folder / "out" / "c_clade.nii.gz"));
+}
+
+TEST_CASE("goldens from the command line", "[cli]") {
+  const TempDir folder;
+  const TensorFile init = read_safetensors(kGolden + "/init.safetensors");
+  struct Case {
+    const char* file;
+    const char* norm;
+    const char* batch;
+  };
+  for (const Case& c : {Case{"train_demod_bce_b1", "demod", "1"}, Case{"train_instance_bce_b4", "instance", "4"}}) {
+    INFO(c.file);
+    const fs::path output = folder / c.norm;
+    const Outcome outcome =
+        run("clade_train", {"--init", kGolden + "/init.safetensors", "--patches", kGolden + "/patches.safetensors", "--no-shuffle",
+                            "--steps", "3", "--batch", c.batch, "--norm", c.norm, "--adversarial", "bce",
+                            "--gradient-form", "combined", "-o", output.string()});
+    INFO(outcome.messages);
+    REQUIRE(outcome.code == 0);
+    std::istringstream own(test::read_bytes(output / "log.jsonl")),
+        golden(test::read_bytes(kGolden + "/" + c.file + ".losses_f64.jsonl"));
+    std::string a, b;
+    for (int step = 1; step <= 3; ++step) {
+      REQUIRE(std::getline(own, a));
+      REQUIRE(std::getline(golden, b));
+      const auto line = nlohmann::json::parse(a), expected = nlohmann::json::parse(b);
+      CHECK(line.at("step") == step);
+      for (const auto& [key, reference] :
+           {std::pair{"adversarial_gx", "adv_gx"}, {"adversarial_gy", "adv_gy"}, {"cycle_x", "cyc_x"}, {"cycle_y", "cyc_y"},
+            {"identity_x", "ident_x"}, {"identity_y", "ident_y"}, {"gradient", "gmap"}, {"generator", "g_total"},
+            {"discriminator_x", "d_x"}, {"discriminator_y", "d_y"}})
+        CHECK(line.at(key).get<double>() == Approx(expected.at(reference).get<double>()).epsilon(step == 1 ? 1e-4 : 1e-3));
+    }
+    const TensorFile trained = read_safetensors(output / "latest.safetensors");
+    const TensorFile weights = read_safetensors(kGolden + "/" + c.file + ".weights.safetensors");
+    std::vector<float> moved, expected;
+    for (const auto& [key, tensor] : weights.tensors) {
+      // Biases in front of an instance norm move by rounding alone; weights tell all there is to tell here.
+      if (!key.ends_with(".weight")) continue;
+      for (std::size_t i = 0; i < tensor.values.size(); ++i) {
+        moved.push_back(trained.at(key).values[i] - init.at(key).values[i]);
+        expected.push_back(tensor.values[i] - init.at(key).values[i]);
+      }
+    }
+    CHECK(relative_distance(moved, expected) < 5e-2);
+  }
+
+  const Outcome applied = run("clade_sr", {"-m", kGolden + "/init.safetensors", "--patches", "-i", kGolden + "/patches.safetensors",
+                                           "-o", (folder / "y.safetensors").string()});
+  INFO(applied.messages);
+  REQUIRE(applied.code == 0);
+  CHECK(relative_distance(read_safetensors(folder / "y.safetensors").at("y").values,
+                          read_safetensors(kGolden + "/forward.safetensors").at("demod.reflect.generator_x(x)").values) < 1e-5);
+}
+
+TEST_CASE("a run that is killed and resumed ends with the bytes of an unbroken one", "[cli]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  const std::int64_t steps = 60;
+  const auto training = [&](const std::string& name) { return tiny_training(folder / "v.nii.gz", folder / name, steps); };
+  REQUIRE(run("clade_train", training("unbroken")).code == 0);
+  REQUIRE(run("clade_train", with(training("one_thread"), {"--threads", "1"})).code == 0);
+  check_same_run(folder / "unbroken", folder / "one_thread");
+
+  RandomSequence random(std::random_device{}(), RandomUse::test, 0);
+  const std::vector<std::string> resume{"--resume", "-q", "--checkpoint-minutes", "0", "-o"};
+  for (int repeat = 0; repeat < 4; ++repeat) {
+    const std::string name = "killed" + std::to_string(repeat);
+    const int signal = repeat == 3 ? SIGTERM : SIGKILL;
+    int kills = 0;
+    Outcome outcome;
+    for (int attempt = 0; attempt < 200; ++attempt) {
+      const bool begun = fs::exists(folder / name / "config.json");
+      Program program("clade_train",
+                      begun ? with(resume, {(folder / name).string()}) : with(training(name), {"--checkpoint-minutes", "0", "--force"}),
+                      folder / "log");
+      std::this_thread::sleep_for(std::chrono::milliseconds(30 + random.next_below(250)));
+      if (kills < 5) program.signal(signal);
+      outcome = program.wait();
+      if (outcome.code == 0) break;
+      INFO(outcome.messages);
+      // A process that is killed before it has set up its handlers dies of SIGTERM itself.
+      REQUIRE((outcome.code == 128 + signal || (signal == SIGTERM && outcome.code == 130)));
+      ++kills;
+    }
+    CHECK(outcome.code == 0);
+    INFO("kills: " << kills);
+    check_same_run(folder / "unbroken", folder / name);
+  }
+}
