@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 # A small network and a short training: enough to see the effect, not enough for use.
 channels=32
-steps=2000
+steps=3000
 learning_rate=2e-4
 truth=/usr/share/mricron/templates/ch2.nii.gz
 out=demo-output

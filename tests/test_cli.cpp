@@ -185,6 +185,43 @@ TEST_CASE("a batch goes on past a bad volume and exits with 8", "[cli]") {
   CHECK(fs::exists(folder / "out" / "c_clade.nii.gz"));
 }
 
+TEST_CASE("degrade, plan, super-resolve and draw", "[cli]") {
+  const TempDir folder;
+  const auto path = [&](const char* name) { return (folder / name).string(); };
+  make_volume(folder / "truth.nii.gz", {36, 40, 44}, {1, 1, 1});
+  REQUIRE(run("clade_eval", {"degrade", "-i", path("truth.nii.gz"), "-o", path("thick.nii.gz"), "--axis", "si",
+                             "--spacing", "4"}).code == 0);
+  const Geometry thick = read_nifti(folder / "thick.nii.gz").geometry;
+  CHECK(thick.size == std::array<int, 3>{36, 40, 11});
+  CHECK(thick.spacing[2] == Approx(4.0));
+
+  const std::vector<std::string> apply{"-m", kGolden + "/init.safetensors", "-i", path("thick.nii.gz"), "-o", path("out.nii.gz")};
+  const Outcome plan = run("clade_sr", with(apply, {"--dry-run"}));
+  REQUIRE(plan.code == 0);
+  CHECK(plan.messages.find("36 x 40 x 44") != std::string::npos);
+  CHECK(plan.messages.find("sagittal") != std::string::npos);
+  CHECK_FALSE(fs::exists(folder / "out.nii.gz"));
+
+  const Outcome applied = run("clade_sr", with(apply, {"--dtype", "int16", "--preview", path("p.png"), "--preview-reference",
+                                                       path("truth.nii.gz")}));
+  INFO(applied.messages);
+  REQUIRE(applied.code == 0);
+  const Volume result = read_nifti(folder / "out.nii.gz");
+  CHECK(result.stored_type == VoxelType::int16);
+  CHECK(result.geometry.size == std::array<int, 3>{36, 40, 44});
+  CHECK(test::distance(test::centre_of_view(result.geometry), test::centre_of_view(thick)) < 1e-3);
+  // Width and height stand big-endian at byte 16 of a PNG file; three columns are wider than high here.
+  const std::string png = test::read_bytes(folder / "p.png");
+  REQUIRE(png.substr(1, 3) == "PNG");
+  const auto number = [&](std::size_t at) {
+    int value = 0;
+    for (std::size_t i = 0; i < 4; ++i) value = value * 256 + static_cast<unsigned char>(png[at + i]);
+    return value;
+  };
+  CHECK(number(16) >= 600);
+  CHECK(number(20) >= 300);
+}
+
 TEST_CASE("goldens from the command line", "[cli]") {
   const TempDir folder;
   const TensorFile init = read_safetensors(kGolden + "/init.safetensors");
