@@ -26,7 +26,9 @@ CLI::App* add_degrade(CLI::App& app, DegradeCommand& command) {
       "degrade", "Makes thick slices from thin ones: slice profile along one axis, then sampling at a wider spacing");
   degrade->add_option("-i,--input", command.input, "Volume with thin slices")->required();
   degrade->add_option("-o,--output", command.output, "Volume with thick slices (.nii, .nii.gz)")->required();
-  degrade->add_option("--axis", command.axis, "i, j, k, or lr (left-right), ap (anterior-posterior), si (superior-inferior)")
+  degrade
+      ->add_option("--axis", command.axis,
+                   "i, j, k, or lr (left-right), ap (anterior-posterior), si (superior-inferior)")
       ->check(CLI::IsMember({"i", "j", "k", "lr", "ap", "si"}))
       ->capture_default_str();
   degrade->add_option("--spacing", command.spacing, "From slice to slice, mm")->required()->check(CLI::PositiveNumber);

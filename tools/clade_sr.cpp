@@ -119,8 +119,8 @@ void print_plan(const Job& job, const Volume& header, const SuperResolvePlan& pl
             << "plane:       " << plane_name(plan.axes.plane) << '\n'
             << "target grid: " << by(plan.grid.size) << ", " << by(plan.grid.spacing) << '\n'
             << "intensity:   " << plan.intensity.text() << " to +-" << plan.range << '\n'
-            << "patches:     " << plan.patches << " of " << plan.patch << " x " << plan.patch << ", stride " << plan.stride
-            << ", in " << plan.slices << " slices\n"
+            << "patches:     " << plan.patches << " of " << plan.patch << " x " << plan.patch << ", stride "
+            << plan.stride << ", in " << plan.slices << " slices\n"
             << "memory:      about " << std::llround(mebibytes) << " MiB\n"
             << "device:      " << model.stream().device() << '\n'
             << "output:      " << job.output.string()

@@ -96,7 +96,8 @@ void add_training_options(CLI::App& app, TrainingOptions& o) {
 
 void add_run_options(CLI::App& app, TrainingOptions& o) {
   const char* group = "Run";
-  app.add_flag("--resume", o.resume, "Go on with the run in the folder; of the above only --epochs and --steps may change")
+  app.add_flag("--resume", o.resume,
+               "Go on with the run in the folder; of the above only --epochs and --steps may change")
       ->group(group);
   app.add_option("--checkpoint-minutes", o.checkpoint_minutes, "Minutes between checkpoints, 0 = after every step")
       ->check(CLI::NonNegativeNumber)
@@ -200,8 +201,8 @@ void train(const TrainingOptions& options, const CommonOptions& common, Console&
   ThreadPool pool(common.threads);
   Stream stream(device, pool);
   if (options.resume) {
-    CLADE_CHECK(std::filesystem::is_directory(options.output), ErrorCode::model, "no run to resume: there is no folder ",
-                options.output);
+    CLADE_CHECK(std::filesystem::is_directory(options.output), ErrorCode::model,
+                "no run to resume: there is no folder ", options.output);
     const RunFolder folder(options.output);
     folder.remove_temporaries();
     TrainingSettings settings = read_config(folder);

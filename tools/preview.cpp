@@ -19,6 +19,7 @@ constexpr int kTitleHeight = text_height(kTitleDot) + 2 * kGap;
 constexpr int kMagnification = 3;         // of the inset against the picture
 constexpr double kInsetHeight = 0.5;      // of the inset, as a share of its width
 constexpr double kForeground = 0.075;     // of the grey window: what is darker is air
+constexpr double kDetail = 0.03;          // of the grey window: a step from pixel to pixel that is detail
 constexpr int kLabelDot = 2;              // of the names of the planes
 constexpr std::uint8_t kBackground = 0;
 constexpr std::uint8_t kTextGrey = 220;
@@ -126,8 +127,9 @@ Sampled sample(const WorldSampler& volume, const PreviewSlice& slice, double x, 
   return result;
 }
 
-// Puts the inset where the slice changes most along `detail`, the direction of the slice axis in the picture.
-void place_inset(PreviewSlice& slice, const WorldSampler& volume, bool detail_is_vertical, double low) {
+// Puts the inset where the slice has most detail along the slice axis of the volume, which is vertical in the picture
+// or not. Steps count up to `enough` only: one bright border, such as the scalp, must not outweigh fine structures.
+void place_inset(PreviewSlice& slice, const WorldSampler& volume, bool detail_is_vertical, double low, double enough) {
   slice.inset_width = slice.width / kMagnification;
   slice.inset_height = std::min(slice.inset_width * kInsetHeight, slice.height);
   constexpr double kSamples = 160;  // across the picture: enough to find a region
@@ -147,7 +149,7 @@ void place_inset(PreviewSlice& slice, const WorldSampler& volume, bool detail_is
     for (int column = 0; column < w; ++column) {
       const int next_row = detail_is_vertical ? std::min(row + 1, h - 1) : row;
       const int next_column = detail_is_vertical ? column : std::min(column + 1, w - 1);
-      const double step = std::abs(value(next_row, next_column) - value(row, column));
+      const double step = std::min(std::abs(value(next_row, next_column) - value(row, column)), enough);
       at(row + 1, column + 1) = step + at(row, column + 1) + at(row + 1, column) - at(row, column);
     }
   double best = -1;
@@ -218,7 +220,8 @@ Preview::Preview(const Volume& interpolated, const PlaneAxes& axes, int columns)
     Vector3 slice_axis;
     for (std::size_t world = 0; world < 3; ++world)
       slice_axis[world] = interpolated.geometry.affine[world][static_cast<std::size_t>(axes.slice)];
-    place_inset(slice, sampler, std::abs(dot(slice.down, slice_axis)) > std::abs(dot(slice.right, slice_axis)), low_);
+    const bool detail_is_vertical = std::abs(dot(slice.down, slice_axis)) > std::abs(dot(slice.right, slice_axis));
+    place_inset(slice, sampler, detail_is_vertical, low_, kDetail * (high_ - low_));
     // One scale for both slices; tall ones must not make the picture endless.
     scale_ = std::min({scale_, column_width_ / slice.width, 1.1 * column_width_ / slice.height});
   }

@@ -106,8 +106,8 @@ StepLines::StepLines(const fs::path& path, std::int64_t last_step) : path_(path)
   }
   if (!fs::exists(path)) return;
   open(0);
-  CLADE_CHECK(::ftruncate(file_, static_cast<off_t>(keep)) == 0, ErrorCode::output, "cannot write ", path.string(), ": ",
-              std::strerror(errno));
+  CLADE_CHECK(::ftruncate(file_, static_cast<off_t>(keep)) == 0, ErrorCode::output, "cannot write ", path.string(),
+              ": ", std::strerror(errno));
 }
 
 StepLines::~StepLines() {

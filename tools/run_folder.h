@@ -41,7 +41,8 @@ class RunFolder {
 /// A file of JSON lines with a "step" each, in rising order, that grows during a run.
 class StepLines {
  public:
-  /// Cuts off everything after the lines of steps up to `last_step`. A file that is not there is made by the first line.
+  /// Cuts off everything after the lines of steps up to `last_step`. A file that is not there is made by the first
+  /// line.
   StepLines(const std::filesystem::path& path, std::int64_t last_step);
   ~StepLines();
   StepLines(const StepLines&) = delete;
