@@ -45,8 +45,8 @@ void make_volume(const fs::path& path, std::array<int, 3> size = {36, 40, 9},
 }
 
 std::vector<std::string> tiny_training(const fs::path& input, const fs::path& output, std::int64_t steps) {
-  return {"-i", input.string(), "-o", output.string(), "--base-channels", "4", "--residual-blocks", "1",
-          "--patches-per-slice", "1", "--steps", std::to_string(steps), "-q"};
+  return {"-i", input.string(),        "-o", output.string(), "--base-channels",     "4", "--residual-blocks",
+          "1",  "--patches-per-slice", "1",  "--steps",       std::to_string(steps), "-q"};
 }
 
 std::vector<std::string> with(std::vector<std::string> arguments, const std::vector<std::string>& more) {
@@ -141,7 +141,9 @@ TEST_CASE("broken models exit with 4", "[cli]") {
   const fs::path model = folder / "m.safetensors";
   const std::string good = test::read_bytes(kGolden + "/init.safetensors");
   SECTION("truncated") { test::write_bytes(model, good.substr(0, good.size() / 2)); }
-  SECTION("huge header") { test::write_bytes(model, std::string("\xff\xff\xff\xff\xff\xff\xff\x7f", 8) + good.substr(8)); }
+  SECTION("huge header") {
+    test::write_bytes(model, std::string("\xff\xff\xff\xff\xff\xff\xff\x7f", 8) + good.substr(8));
+  }
   SECTION("overlapping tensors") {
     const std::string header =
         R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})";
@@ -161,7 +163,8 @@ TEST_CASE("outputs are not overwritten, unwritable folders are named", "[cli]") 
   make_volume(folder / "v.nii.gz");
   test::write_bytes(folder / "out.nii.gz", "precious");
   test::write_bytes(folder / "file", "");
-  const std::vector<std::string> base{"-m", kGolden + "/init.safetensors", "-i", (folder / "v.nii.gz").string(), "--stride", "32", "-o"};
+  const std::vector<std::string> base{
+      "-m", kGolden + "/init.safetensors", "-i", (folder / "v.nii.gz").string(), "--stride", "32", "-o"};
   check_refused(run("clade_sr", with(base, {(folder / "out.nii.gz").string()})), 5, {"out.nii.gz", "--force"});
   CHECK(test::read_bytes(folder / "out.nii.gz") == "precious");
   CHECK(run("clade_sr", with(base, {(folder / "out.nii.gz").string(), "--force"})).code == 0);
@@ -189,21 +192,24 @@ TEST_CASE("degrade, plan, super-resolve and draw", "[cli]") {
   const TempDir folder;
   const auto path = [&](const char* name) { return (folder / name).string(); };
   make_volume(folder / "truth.nii.gz", {36, 40, 44}, {1, 1, 1});
-  REQUIRE(run("clade_eval", {"degrade", "-i", path("truth.nii.gz"), "-o", path("thick.nii.gz"), "--axis", "si",
-                             "--spacing", "4"}).code == 0);
+  REQUIRE(run("clade_eval",
+              {"degrade", "-i", path("truth.nii.gz"), "-o", path("thick.nii.gz"), "--axis", "si", "--spacing", "4"})
+              .code == 0);
   const Geometry thick = read_nifti(folder / "thick.nii.gz").geometry;
   CHECK(thick.size == std::array<int, 3>{36, 40, 11});
   CHECK(thick.spacing[2] == Approx(4.0));
 
-  const std::vector<std::string> apply{"-m", kGolden + "/init.safetensors", "-i", path("thick.nii.gz"), "-o", path("out.nii.gz")};
+  const std::vector<std::string> apply{
+      "-m", kGolden + "/init.safetensors", "-i", path("thick.nii.gz"), "-o", path("out.nii.gz")};
   const Outcome plan = run("clade_sr", with(apply, {"--dry-run"}));
   REQUIRE(plan.code == 0);
   CHECK(plan.messages.find("36 x 40 x 44") != std::string::npos);
   CHECK(plan.messages.find("sagittal") != std::string::npos);
   CHECK_FALSE(fs::exists(folder / "out.nii.gz"));
 
-  const Outcome applied = run("clade_sr", with(apply, {"--dtype", "int16", "--preview", path("p.png"), "--preview-reference",
-                                                       path("truth.nii.gz")}));
+  const Outcome applied =
+      run("clade_sr",
+          with(apply, {"--dtype", "int16", "--preview", path("p.png"), "--preview-reference", path("truth.nii.gz")}));
   INFO(applied.messages);
   REQUIRE(applied.code == 0);
   const Volume result = read_nifti(folder / "out.nii.gz");
@@ -234,9 +240,9 @@ TEST_CASE("goldens from the command line", "[cli]") {
     INFO(c.file);
     const fs::path output = folder / c.norm;
     const Outcome outcome =
-        run("clade_train", {"--init", kGolden + "/init.safetensors", "--patches", kGolden + "/patches.safetensors", "--no-shuffle",
-                            "--steps", "3", "--batch", c.batch, "--norm", c.norm, "--adversarial", "bce",
-                            "--gradient-form", "combined", "-o", output.string()});
+        run("clade_train", {"--init", kGolden + "/init.safetensors", "--patches", kGolden + "/patches.safetensors",
+                            "--no-shuffle", "--steps", "3", "--batch", c.batch, "--norm", c.norm, "--adversarial",
+                            "bce", "--gradient-form", "combined", "-o", output.string()});
     INFO(outcome.messages);
     REQUIRE(outcome.code == 0);
     std::istringstream own(test::read_bytes(output / "log.jsonl")),
@@ -247,11 +253,18 @@ TEST_CASE("goldens from the command line", "[cli]") {
       REQUIRE(std::getline(golden, b));
       const auto line = nlohmann::json::parse(a), expected = nlohmann::json::parse(b);
       CHECK(line.at("step") == step);
-      for (const auto& [key, reference] :
-           {std::pair{"adversarial_gx", "adv_gx"}, {"adversarial_gy", "adv_gy"}, {"cycle_x", "cyc_x"}, {"cycle_y", "cyc_y"},
-            {"identity_x", "ident_x"}, {"identity_y", "ident_y"}, {"gradient", "gmap"}, {"generator", "g_total"},
-            {"discriminator_x", "d_x"}, {"discriminator_y", "d_y"}})
-        CHECK(line.at(key).get<double>() == Approx(expected.at(reference).get<double>()).epsilon(step == 1 ? 1e-4 : 1e-3));
+      for (const auto& [key, reference] : {std::pair{"adversarial_gx", "adv_gx"},
+                                           {"adversarial_gy", "adv_gy"},
+                                           {"cycle_x", "cyc_x"},
+                                           {"cycle_y", "cyc_y"},
+                                           {"identity_x", "ident_x"},
+                                           {"identity_y", "ident_y"},
+                                           {"gradient", "gmap"},
+                                           {"generator", "g_total"},
+                                           {"discriminator_x", "d_x"},
+                                           {"discriminator_y", "d_y"}})
+        CHECK(line.at(key).get<double>() ==
+              Approx(expected.at(reference).get<double>()).epsilon(step == 1 ? 1e-4 : 1e-3));
     }
     const TensorFile trained = read_safetensors(output / "latest.safetensors");
     const TensorFile weights = read_safetensors(kGolden + "/" + c.file + ".weights.safetensors");
@@ -267,19 +280,23 @@ TEST_CASE("goldens from the command line", "[cli]") {
     CHECK(relative_distance(moved, expected) < 5e-2);
   }
 
-  const Outcome applied = run("clade_sr", {"-m", kGolden + "/init.safetensors", "--patches", "-i", kGolden + "/patches.safetensors",
-                                           "-o", (folder / "y.safetensors").string()});
+  const Outcome applied =
+      run("clade_sr", {"-m", kGolden + "/init.safetensors", "--patches", "-i", kGolden + "/patches.safetensors", "-o",
+                       (folder / "y.safetensors").string()});
   INFO(applied.messages);
   REQUIRE(applied.code == 0);
-  CHECK(relative_distance(read_safetensors(folder / "y.safetensors").at("y").values,
-                          read_safetensors(kGolden + "/forward.safetensors").at("demod.reflect.generator_x(x)").values) < 1e-5);
+  CHECK(relative_distance(
+            read_safetensors(folder / "y.safetensors").at("y").values,
+            read_safetensors(kGolden + "/forward.safetensors").at("demod.reflect.generator_x(x)").values) < 1e-5);
 }
 
 TEST_CASE("a run that is killed and resumed ends with the bytes of an unbroken one", "[cli]") {
   const TempDir folder;
   make_volume(folder / "v.nii.gz");
   const std::int64_t steps = 60;
-  const auto training = [&](const std::string& name) { return tiny_training(folder / "v.nii.gz", folder / name, steps); };
+  const auto training = [&](const std::string& name) {
+    return tiny_training(folder / "v.nii.gz", folder / name, steps);
+  };
   REQUIRE(run("clade_train", training("unbroken")).code == 0);
   REQUIRE(run("clade_train", with(training("one_thread"), {"--threads", "1"})).code == 0);
   check_same_run(folder / "unbroken", folder / "one_thread");
@@ -294,7 +311,8 @@ TEST_CASE("a run that is killed and resumed ends with the bytes of an unbroken o
     for (int attempt = 0; attempt < 200; ++attempt) {
       const bool begun = fs::exists(folder / name / "config.json");
       Program program("clade_train",
-                      begun ? with(resume, {(folder / name).string()}) : with(training(name), {"--checkpoint-minutes", "0", "--force"}),
+                      begun ? with(resume, {(folder / name).string()})
+                            : with(training(name), {"--checkpoint-minutes", "0", "--force"}),
                       folder / "log");
       std::this_thread::sleep_for(std::chrono::milliseconds(30 + random.next_below(250)));
       if (kills < 5) program.signal(signal);

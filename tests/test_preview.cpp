@@ -39,9 +39,7 @@ Volume gradient_volume(const Geometry& geometry, const std::array<double, 3>& we
   return volume;
 }
 
-int at(const GreyImage& image, int x, int y) {
-  return image.pixels[static_cast<std::size_t>(y * image.width + x)];
-}
+int at(const GreyImage& image, int x, int y) { return image.pixels[static_cast<std::size_t>(y * image.width + x)]; }
 
 }  // namespace
 

@@ -123,8 +123,7 @@ void print_plan(const Job& job, const Volume& header, const SuperResolvePlan& pl
             << plan.stride << ", in " << plan.slices << " slices\n"
             << "memory:      about " << std::llround(mebibytes) << " MiB\n"
             << "device:      " << model.stream().device() << '\n'
-            << "output:      " << job.output.string()
-            << (fs::exists(job.output, error) ? " (exists)" : "") << "\n\n";
+            << "output:      " << job.output.string() << (fs::exists(job.output, error) ? " (exists)" : "") << "\n\n";
 }
 
 class Application {
@@ -247,17 +246,17 @@ void check_usage(const CLI::App& app, const ApplyOptions& options) {
               "--preview-reference goes with --preview only");
   if (!options.patches) return;
   CLADE_CHECK(options.inputs.size() == 1, ErrorCode::usage, "--patches takes one input");
-  for (const char* name :
-       {"--stride", "--plane", "--slice-axis", "--intensity", "--dtype", "--preview", "--dry-run"})
+  for (const char* name : {"--stride", "--plane", "--slice-axis", "--intensity", "--dtype", "--preview", "--dry-run"})
     CLADE_CHECK(app.get_option(name)->count() == 0, ErrorCode::usage, name, " has no meaning for --patches");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Super-resolves anisotropic CT or MRI volumes with a model of clade_train.\n"
-               "Research use only; not a medical device.",
-               "clade_sr");
+  CLI::App app(
+      "Super-resolves anisotropic CT or MRI volumes with a model of clade_train.\n"
+      "Research use only; not a medical device.",
+      "clade_sr");
   ApplyOptions options;
   CommonOptions common;
   add_options(app, options);

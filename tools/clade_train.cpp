@@ -174,8 +174,8 @@ TrainingSettings make_settings(const TrainingOptions& o) {
   s.shuffle = !o.no_shuffle;
   set_run_length(s, o);
   // The discriminator takes a patch down to 1/8 and two pixels more.
-  CLADE_CHECK(train.patch >= 24 && train.patch % 4 == 0, ErrorCode::usage,
-              "--patch: ", train.patch, " is not a multiple of 4 of at least 24");
+  CLADE_CHECK(train.patch >= 24 && train.patch % 4 == 0, ErrorCode::usage, "--patch: ", train.patch,
+              " is not a multiple of 4 of at least 24");
   return s;
 }
 
@@ -223,9 +223,10 @@ void train(const TrainingOptions& options, const CommonOptions& common, Console&
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Trains CLADE, an unpaired super-resolution network, on anisotropic CT or MRI volumes.\n"
-               "Research use only; not a medical device.",
-               "clade_train");
+  CLI::App app(
+      "Trains CLADE, an unpaired super-resolution network, on anisotropic CT or MRI volumes.\n"
+      "Research use only; not a medical device.",
+      "clade_train");
   TrainingOptions options;
   CommonOptions common;
   add_training_options(app, options);

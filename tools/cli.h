@@ -34,8 +34,7 @@ Device select_device(const std::string& name, const Log& log);
 
 /// The life of a program: parses, installs the signal handlers, runs `body` and turns every exception into a message
 /// and the exit code that belongs to it.
-int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv,
-                const std::function<int(Console&)>& body);
+int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv, const std::function<int(Console&)>& body);
 
 /// True once SIGINT or SIGTERM came; the second one ends the process at once.
 bool stop_requested();

@@ -13,9 +13,12 @@ constexpr auto kRefresh = std::chrono::milliseconds(200);
 
 const char* label(LogLevel level) {
   switch (level) {
-    case LogLevel::error: return "error: ";
-    case LogLevel::warning: return "warning: ";
-    default: return "";
+    case LogLevel::error:
+      return "error: ";
+    case LogLevel::warning:
+      return "warning: ";
+    default:
+      return "";
   }
 }
 

@@ -12,19 +12,19 @@ namespace clade {
 
 namespace {
 
-constexpr int kTotalWidth = 1400;         // pixels
-constexpr int kGap = 8;                   // pixels between pictures
-constexpr int kTitleDot = 3;              // pixels per dot of the column titles
+constexpr int kTotalWidth = 1400;  // pixels
+constexpr int kGap = 8;            // pixels between pictures
+constexpr int kTitleDot = 3;       // pixels per dot of the column titles
 constexpr int kTitleHeight = text_height(kTitleDot) + 2 * kGap;
-constexpr int kMagnification = 3;         // of the inset against the picture
-constexpr double kInsetHeight = 0.5;      // of the inset, as a share of its width
-constexpr double kForeground = 0.075;     // of the grey window: what is darker is air
-constexpr double kDetail = 0.03;          // of the grey window: a step from pixel to pixel that is detail
-constexpr int kLabelDot = 2;              // of the names of the planes
+constexpr int kMagnification = 3;      // of the inset against the picture
+constexpr double kInsetHeight = 0.5;   // of the inset, as a share of its width
+constexpr double kForeground = 0.075;  // of the grey window: what is darker is air
+constexpr double kDetail = 0.03;       // of the grey window: a step from pixel to pixel that is detail
+constexpr int kLabelDot = 2;           // of the names of the planes
 constexpr std::uint8_t kBackground = 0;
 constexpr std::uint8_t kTextGrey = 220;
 constexpr std::uint8_t kFrameGrey = 255;
-constexpr int kMostSubsamples = 4;        // per pixel and direction, when the picture is coarser than the volume
+constexpr int kMostSubsamples = 4;  // per pixel and direction, when the picture is coarser than the volume
 
 double dot(const Vector3& a, const Vector3& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
@@ -52,9 +52,12 @@ int best_slice(const Volume& volume, int axis, double threshold) {
 // World axis (0 left-right, 1 posterior-anterior, 2 inferior-superior) of a voxel axis.
 int world_axis(const Geometry& geometry, int axis) {
   switch (plane_across(geometry, axis)) {
-    case Plane::sagittal: return 0;
-    case Plane::coronal: return 1;
-    default: return 2;
+    case Plane::sagittal:
+      return 0;
+    case Plane::coronal:
+      return 1;
+    default:
+      return 2;
   }
 }
 
@@ -236,11 +239,10 @@ void Preview::add_column(std::string title, const Volume& volume) {
   column.title = std::move(title);
   for (std::size_t i = 0; i < 2; ++i) {
     const PreviewSlice& s = slices_[i];
-    column.pictures[i] =
-        to_grey(sample(sampler, s, 0, 0, s.width, s.height, scale_, subsamples, low_), low_, high_);
-    column.insets[i] = to_grey(sample(sampler, s, s.inset_x, s.inset_y, s.inset_width, s.inset_height,
-                                      scale_ * kMagnification, 1, low_),
-                               low_, high_);
+    column.pictures[i] = to_grey(sample(sampler, s, 0, 0, s.width, s.height, scale_, subsamples, low_), low_, high_);
+    column.insets[i] = to_grey(
+        sample(sampler, s, s.inset_x, s.inset_y, s.inset_width, s.inset_height, scale_ * kMagnification, 1, low_), low_,
+        high_);
   }
   columns_.push_back(std::move(column));
 }

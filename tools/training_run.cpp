@@ -125,8 +125,7 @@ class TrainingRun {
   // The end of the run in steps, as far as it is known: epochs may differ in length.
   std::int64_t total_steps() const {
     std::int64_t total = std::numeric_limits<std::int64_t>::max();
-    if (settings_.epochs)
-      total = trainer_.step_count() + (*settings_.epochs - epoch_) * steps_per_epoch_ - position_;
+    if (settings_.epochs) total = trainer_.step_count() + (*settings_.epochs - epoch_) * steps_per_epoch_ - position_;
     return std::min(total, settings_.steps.value_or(total));
   }
 
