@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/device.h"
+#include "core/stream.h"
 #include "kernels/kernels.h"
 
 namespace {

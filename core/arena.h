@@ -6,22 +6,28 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/device.h"
 #include "core/shape.h"
 
 namespace clade {
 
-/// Memory handed out in order and taken back all at once. Blocks are aligned to 256 bytes and not initialised.
+/// Memory of one device, handed out in order and taken back all at once. Blocks are aligned to 256 bytes and not
+/// initialised. In builds with AddressSanitizer, memory that is not handed out may not be touched on the host, and a
+/// guard of 256 bytes follows every block; that includes the memory of an emulated CUDA device.
 class Arena {
  public:
-  Arena() = default;
+  /// `checked` = false for blocks that a captured graph uses again after they were handed back.
+  explicit Arena(Device device = {}, bool checked = true) : device_(device), checked_(checked) {}
   ~Arena();
   Arena(Arena&&) noexcept;
   Arena& operator=(Arena&&) noexcept;
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
+  Device device() const { return device_; }
+
   /// `bytes` of memory that stay valid until `reset`, or `rewind` to an earlier mark.
-  /// Throws Error(device) when the system has no memory left.
+  /// Throws Error(device) when there is no memory left.
   void* allocate(std::size_t bytes);
 
   template <class T>
@@ -35,9 +41,9 @@ class Arena {
     std::size_t offset = 0;
   };
   Mark mark() const { return position_; }
-  void rewind(Mark mark) { position_ = mark; }
+  void rewind(Mark mark);
   /// Forgets all blocks; the memory is kept for the next round.
-  void reset() { position_ = {}; }
+  void reset() { rewind({}); }
 
   /// Bytes held from the system.
   std::size_t capacity() const;
@@ -49,6 +55,8 @@ class Arena {
   };
   void release() noexcept;
 
+  Device device_;
+  bool checked_ = true;
   std::vector<Chunk> chunks_;
   Mark position_;
 };

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where work runs. A stream is the first argument of every kernel.
+// Processors and their memory.
 #pragma once
 
+#include <cstddef>
 #include <ostream>
+#include <string>
 
-#include "core/arena.h"
-#include "core/parallel.h"
+#include "core/error.h"
 
 namespace clade {
 
@@ -16,9 +17,11 @@ struct Device {
   DeviceType type = DeviceType::cpu;
   int ordinal = 0;
 
+  bool is_cpu() const { return type == DeviceType::cpu; }
+
   friend bool operator==(const Device&, const Device&) = default;
   friend std::ostream& operator<<(std::ostream& out, const Device& device) {
-    if (device.type == DeviceType::cpu) return out << "cpu";
+    if (device.is_cpu()) return out << "cpu";
     return out << "cuda:" << device.ordinal;
   }
 };
@@ -26,21 +29,11 @@ struct Device {
 /// Number of CUDA devices that this build of the library can use.
 int cuda_device_count();
 
-/// Work in order on one device. On the CPU a call returns when its work is done. One stream per thread of control.
-class Stream {
- public:
-  /// Throws Error(device) if the device is not there. `pool` must outlive the stream.
-  Stream(Device device, ThreadPool& pool);
+/// Name of the processor for messages and logs. Throws Error(device) if it is not there.
+std::string device_name(Device device);
 
-  Device device() const { return device_; }
-  ThreadPool& pool() const { return *pool_; }
-  /// Workspace of the kernel that is running; kernels leave it as they found it (ArenaScope).
-  Arena& scratch() { return scratch_; }
-
- private:
-  Device device_;
-  ThreadPool* pool_;
-  Arena scratch_;
-};
+/// Uninitialised memory of a device, aligned to 256 bytes. Throws Error(device) when there is none left.
+void* allocate_memory(Device device, std::size_t bytes);
+void free_memory(Device device, void* memory) noexcept;
 
 }  // namespace clade

@@ -27,6 +27,9 @@ struct ConvGeometry {
 /// activation(conv(x, w) + bias); bias [nets, cout].
 Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Activation activation);
 
+/// Added to the sum of squares of a channel before the root.
+inline constexpr float kDemodulationEpsilon = 1e-8f;
+
 /// Weights with unit norm per output channel: w / sqrt(sum w^2 + 1e-8) over all but the output dimension. Eq. 6 of the
 /// CLADE paper, per output channel as in Karras et al., "Analyzing and improving the image quality of StyleGAN", 2020.
 Var demodulate(Tape& tape, Var w, OutputDimension dimension);

@@ -12,8 +12,6 @@ using kernels::WriteMode;
 
 namespace {
 
-constexpr float kDemodulationEpsilon = 1e-8f;
-
 struct ConvAttributes {
   ConvShape shape;
   Activation activation;

@@ -2,21 +2,23 @@
 // Adam over one flat block of parameters.
 #pragma once
 
+#include <span>
+
 #include "engine/tensor.h"
 #include "kernels/kernel_types.h"
 
 namespace clade {
 
-/// Adam (Kingma and Ba 2015) with a fixed learning rate; moments in blocks as flat as the parameters.
+/// Adam (Kingma and Ba 2015) with a fixed learning rate; moments in blocks as flat as the parameters. The number of the
+/// step is read from a StepControl on the device.
 class Adam {
  public:
-  Adam(Device device, std::int64_t size, double learning_rate);
+  Adam(Stream& stream, std::int64_t size, double learning_rate)
+      : first_(stream, {size}), second_(stream, {size}) {
+    parameters_.learning_rate = static_cast<float>(learning_rate);
+  }
 
-  /// One update of `weights` [size] by `gradient` [size].
-  void update(Stream& stream, View<const float> gradient, View<float> weights);
-
-  std::int64_t step_count() const { return step_; }
-  void set_step_count(std::int64_t step) { step_ = step; }
+  const kernels::AdamParameters& parameters() const { return parameters_; }
   Tensor& first_moment() { return first_; }
   const Tensor& first_moment() const { return first_; }
   Tensor& second_moment() { return second_; }
@@ -24,7 +26,6 @@ class Adam {
 
  private:
   kernels::AdamParameters parameters_;
-  std::int64_t step_ = 0;
   Tensor first_;
   Tensor second_;
 };

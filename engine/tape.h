@@ -12,8 +12,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "core/arena.h"
-#include "core/device.h"
+#include "core/stream.h"
 #include "kernels/kernel_types.h"
 
 namespace clade {
@@ -40,7 +39,7 @@ struct Record {
   Var output;
   std::uint32_t first_input = 0;  ///< into the tape's list of inputs
   std::uint32_t input_count = 0;
-  const void* attributes = nullptr;  ///< in the tape's arena
+  const void* attributes = nullptr;  ///< in the tape's memory
 
   template <class Attributes>
   const Attributes& get() const {
@@ -61,7 +60,7 @@ class Tape {
     forget   ///< inference: values only
   };
 
-  /// Values, gradients and attributes live in `arena` until its owner resets it. Both must outlive the tape.
+  /// Values and gradients live in `arena`, on the stream's device, until its owner resets it. Both outlive the tape.
   Tape(Stream& stream, Arena& arena, Mode mode = Mode::record) : stream_(stream), arena_(arena), mode_(mode) {}
 
   Stream& stream() const { return stream_; }
@@ -92,7 +91,7 @@ class Tape {
   template <class Attributes>
   Var push(const OpInfo& info, std::span<const Var> inputs, View<const float> output, const Attributes& attributes) {
     static_assert(std::is_trivially_copyable_v<Attributes> && std::is_trivially_destructible_v<Attributes>);
-    const void* stored = mode_ == Mode::record ? new (arena_.allocate(sizeof(Attributes))) Attributes(attributes) : nullptr;
+    const void* stored = mode_ == Mode::record ? new (attributes_.allocate(sizeof(Attributes))) Attributes(attributes) : nullptr;
     return append(info, inputs, output, stored);
   }
 
@@ -118,6 +117,7 @@ class Tape {
   Stream& stream_;
   Arena& arena_;
   Mode mode_;
+  Arena attributes_;  // on the host
   std::vector<Slot> slots_;
   std::vector<Var> inputs_;
   std::vector<Record> records_;

@@ -2,41 +2,68 @@
 // Memory that outlives a step: parameters, moments, data.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
+#include <type_traits>
+#include <vector>
 
-#include "core/device.h"
 #include "core/shape.h"
+#include "core/stream.h"
 
 namespace clade {
 
-/// Owns contiguous float32 values on a device; movable, zero-initialised.
-class Tensor {
- public:
-  Tensor() = default;
-  Tensor(Device device, const Shape& shape);
+/// Owns contiguous values on a device; movable, all bytes zero at first.
+template <class T>
+class BasicTensor {
+  static_assert(std::is_trivially_copyable_v<T>);
 
-  Device device() const { return device_; }
+ public:
+  BasicTensor() = default;
+  BasicTensor(Stream& stream, const Shape& shape) : shape_(shape) {
+    const std::size_t bytes = static_cast<std::size_t>(shape.size()) * sizeof(T);
+    memory_ = std::unique_ptr<T[], Release>(
+        static_cast<T*>(allocate_memory(stream.device(), std::max<std::size_t>(bytes, 1))), Release{stream.device()});
+    stream.set_zero(memory_.get(), bytes);
+  }
+  BasicTensor(Stream& stream, const Shape& shape, std::span<const T> values) : BasicTensor(stream, shape) {
+    assign(stream, values);
+  }
+
+  Device device() const { return memory_.get_deleter().device; }
   const Shape& shape() const { return shape_; }
   std::int64_t size() const { return memory_ ? shape_.size() : 0; }
+  explicit operator bool() const { return memory_ != nullptr; }
 
-  View<float> view() { return {memory_.get(), shape_}; }
-  View<const float> view() const { return {memory_.get(), shape_}; }
+  View<T> view() { return {memory_.get(), shape_}; }
+  View<const T> view() const { return {memory_.get(), shape_}; }
   /// `shape` values from `offset` on.
-  View<float> view(std::int64_t offset, const Shape& shape) { return {memory_.get() + offset, shape}; }
+  View<T> view(std::int64_t offset, const Shape& shape) { return {memory_.get() + offset, shape}; }
+  View<const T> view(std::int64_t offset, const Shape& shape) const { return {memory_.get() + offset, shape}; }
 
-  /// The values on the host; CPU tensors only.
-  std::span<float> host() { return {memory_.get(), static_cast<std::size_t>(size())}; }
-  std::span<const float> host() const { return {memory_.get(), static_cast<std::size_t>(size())}; }
+  /// Copies size() values to the device, in order with the work of a stream of that device.
+  void assign(Stream& stream, std::span<const T> values) {
+    CLADE_CHECK(static_cast<std::int64_t>(values.size()) == size(), ErrorCode::internal, values.size(),
+                " values for a tensor of ", shape_);
+    stream.copy_to_device(memory_.get(), values.data(), values.size_bytes());
+  }
+  /// The values, once the work given to the stream is done.
+  std::vector<T> values(Stream& stream) const {
+    std::vector<T> result(static_cast<std::size_t>(size()));
+    stream.copy_to_host(result.data(), memory_.get(), result.size() * sizeof(T));
+    return result;
+  }
 
  private:
   struct Release {
-    void operator()(float* memory) const;
+    Device device;
+    void operator()(T* memory) const { free_memory(device, memory); }
   };
 
-  Device device_;
   Shape shape_;
-  std::unique_ptr<float[], Release> memory_;
+  std::unique_ptr<T[], Release> memory_;
 };
+
+using Tensor = BasicTensor<float>;
 
 }  // namespace clade

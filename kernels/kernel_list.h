@@ -71,12 +71,37 @@ void sobel_l1_backward(Stream& stream, GradientForm form, View<const float> r, V
 
 // ---- update and monitors (kernels/cpu/update.cpp) ----
 
-/// One Adam step on flat arrays of equal size: m, v, w are updated in place.
-void adam(Stream& stream, const AdamParameters& parameters, View<const float> gradient, View<float> m, View<float> v,
-          View<float> w);
+/// One Adam step, number control.step, on flat arrays of equal size: m, v, w are updated in place. Nothing happens
+/// while control.finite is 0.
+void adam(Stream& stream, const AdamParameters& parameters, View<const StepControl> control, View<const float> gradient,
+          View<float> m, View<float> v, View<float> w);
+
+/// The same for weights behind a demodulation, whose effective values u the networks use. `du` is the gradient in u;
+/// per output channel dw = scale (du - u <du, u>), one Adam step on (m, v, w), then u and scale from the new w. Segments
+/// that are not demodulated: dw = du, u = w. All blocks are laid out alike but for `scale`. Sums in double.
+void update_demodulated(Stream& stream, const AdamParameters& parameters, float epsilon,
+                        std::span<const ParameterSegment> segments, View<const StepControl> control,
+                        View<const float> du, View<float> m, View<float> v, View<float> w, View<float> u,
+                        View<float> scale);
+
+/// Writes the losses of a step to row control.row of log [rows, losses.count]. Finite losses advance control to the next
+/// step and pair (by `batch`); others clear control.finite, after which nothing is written any more.
+void finish_losses(Stream& stream, const ScalarList& losses, int batch, View<StepControl> control, View<float> log);
 
 /// result[0] = mean over the samples of x [nets, n, h, w, c] of the standard deviation within a sample.
 void mean_deviation(Stream& stream, View<const float> x, View<float> result);
+
+// ---- training data (kernels/cpu/training_data.cpp) ----
+
+/// x, y [batch, pixels] = pairs control.pair, ... of the data set data_x, data_y [pairs, pixels], counted round.
+void take_pairs(Stream& stream, View<const StepControl> control, View<const float> data_x, View<const float> data_y,
+                View<float> x, View<float> y);
+
+/// shown [n, pixels] is what a discriminator sees in place of the fakes [n, pixels]: while the pool [capacity, pixels]
+/// fills, image number i = control.step * n + sample is stored and shown; later it is shown as it is or exchanged for a
+/// random stored one, with equal chance (Shrivastava et al. 2017). Images are taken in order.
+void pool_exchange(Stream& stream, const PoolRule& rule, View<const StepControl> control, View<const float> fakes,
+                   View<float> pool, View<float> shown);
 
 // ---- patches (kernels/cpu/patches.cpp) ----
 

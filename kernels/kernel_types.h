@@ -27,16 +27,48 @@ enum class GradientForm {
   separate   ///< mean |Sx r - Sx y| + mean |Sy r - Sy y|
 };
 
-/// Adam (Kingma and Ba 2015); `step` counts from 1.
+/// Adam (Kingma and Ba 2015).
 struct AdamParameters {
   float learning_rate = 2e-4f;
   float beta1 = 0.5f;
   float beta2 = 0.999f;
   float epsilon = 1e-8f;
-  std::int64_t step = 1;
 };
 
-/// Where the patches of a slice sit: rows[i] x columns[j], patch index i * column_count + j.
+/// What changes from step to step. It lives on the device, so that the very same kernels, with the very same arguments,
+/// make every step of a training.
+struct StepControl {
+  std::int64_t step = 0;    ///< steps done, the running one included once its losses are known to be finite
+  std::int64_t pair = 0;    ///< pairs of the data set used so far
+  std::int32_t row = 0;     ///< rows of losses written
+  std::int32_t finite = 1;  ///< 0 from the first step on whose losses are not all finite: nothing is updated any more
+};
+
+/// Values of one element each, by address on the device.
+struct ScalarList {
+  static constexpr int kMaximum = 16;
+  const float* values[kMaximum] = {};
+  int count = 0;
+};
+
+/// A weight or a bias in a flat block of parameters.
+struct ParameterSegment {
+  std::int64_t offset = 0;  ///< of its first value in the block; the nets follow each other
+  std::int64_t scale = 0;   ///< of its first demodulation scale [nets, channels] in the block of scales
+  std::int32_t nets = 1;
+  std::int32_t channels = 1;  ///< output channels of one net
+  std::int32_t fan = 1;       ///< values of one output channel
+  OutputDimension dimension = OutputDimension::first;
+  bool demodulated = false;
+};
+
+/// A pool of old images: capacity and the random numbers that decide (RandomUse::pool).
+struct PoolRule {
+  std::int32_t capacity = 0;
+  std::uint64_t seed = 0;
+};
+
+/// Where the patches of a slice sit: rows[i] x columns[j], patch index i * column_count + j. On the stream's device.
 struct TilePositions {
   const std::int32_t* rows = nullptr;
   const std::int32_t* columns = nullptr;

@@ -2,7 +2,9 @@
 // The kernels of every backend, one namespace each, from one list.
 #pragma once
 
-#include "core/device.h"
+#include <span>
+
+#include "core/stream.h"
 #include "core/shape.h"
 #include "kernels/conv_shape.h"
 #include "kernels/kernel_types.h"

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/generator.h"
 
-#include "kernels/dispatch.h"
-
 namespace clade {
 
 Generator::Generator(const GeneratorConfig& config, ParameterBlock& block) : config_(config) {
@@ -37,33 +35,32 @@ Generator::Generator(const GeneratorConfig& config, ParameterBlock& block) : con
 
 Generator::Weights Generator::bind(Tape& tape, const ParameterBlock& block, Tensor& gradients) const {
   Weights weights;
-  weights.parameters = block.bind(tape, gradients);
+  weights.parameters = block.bind(tape, block.values(), gradients);
   weights.effective = weights.parameters;
-  if (config_.norm == Norm::demod)
-    for (std::size_t layer = 0; layer < layers_.size(); ++layer)
-      if (layers_[layer].normalised)
-        weights.effective[2 * layer] = demodulate(tape, weights.parameters[2 * layer], layers_[layer].dimension);
+  for (std::size_t i = 0; i < weights.parameters.size(); ++i)
+    if (const auto dimension = demodulated(i)) weights.effective[i] = demodulate(tape, weights.parameters[i], *dimension);
   return weights;
 }
 
-Generator::Weights Generator::bind_effective(Tape& tape, const ParameterBlock& block) const {
+Generator::Weights Generator::bind_effective(Tape& tape, const ParameterBlock& block, const Tensor& effective,
+                                             Tensor& gradients) const {
   Weights weights;
-  weights.effective = block.bind_constants(tape);
+  weights.parameters = block.bind(tape, effective, gradients);
+  weights.effective = weights.parameters;
   return weights;
 }
 
-void Generator::make_effective(Stream& stream, ParameterBlock& block) const {
-  if (config_.norm != Norm::demod) return;
-  Arena arena;
-  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
-    if (!layers_[layer].normalised) continue;
-    arena.reset();
-    Tape tape(stream, arena, Tape::Mode::forget);
-    const Parameter& parameter = block.parameters()[2 * layer];
-    const View<float> w = block.values().view(parameter.offset, parameter.shape);
-    const Var u = demodulate(tape, tape.constant(w), layers_[layer].dimension);
-    CLADE_KERNEL(scale_into)(stream, 1.0f, tape.value(u), kernels::WriteMode::overwrite, w);
-  }
+Generator::Weights Generator::bind_constants(Tape& tape, const ParameterBlock& block, const Tensor& effective) const {
+  Weights weights;
+  weights.effective = block.bind_constants(tape, effective);
+  return weights;
+}
+
+std::optional<OutputDimension> Generator::demodulated(std::size_t index) const {
+  const Layer& layer = layers_[index / 2];
+  const bool is_weight = index % 2 == 0;
+  if (config_.norm != Norm::demod || !is_weight || !layer.normalised) return std::nullopt;
+  return layer.dimension;
 }
 
 Var Generator::apply(Tape& tape, const Weights& weights, std::size_t layer, Var x) const {

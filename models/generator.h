@@ -3,7 +3,7 @@
 // demodulation in place of instance norm for CLADE.
 #pragma once
 
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "engine/ops.h"
@@ -28,10 +28,13 @@ class Generator {
 
   /// Puts the parameters on the tape (gradients laid out like the block) and demodulates them once.
   Weights bind(Tape& tape, const ParameterBlock& block, Tensor& gradients) const;
-  /// Puts weights that already are effective on the tape, as constants.
-  Weights bind_effective(Tape& tape, const ParameterBlock& block) const;
-  /// Replaces the weights in the block by the effective ones, for inference.
-  void make_effective(Stream& stream, ParameterBlock& block) const;
+  /// Puts effective weights on the tape, laid out like the block; they are themselves the parameters.
+  Weights bind_effective(Tape& tape, const ParameterBlock& block, const Tensor& effective, Tensor& gradients) const;
+  /// The same as constants, for inference.
+  Weights bind_constants(Tape& tape, const ParameterBlock& block, const Tensor& effective) const;
+
+  /// The output dimension of parameter number `index` of the block if it is demodulated.
+  std::optional<OutputDimension> demodulated(std::size_t index) const;
 
   /// [nets, n, h, w, 1] to the same shape; h and w multiples of 4, at least 8.
   Var forward(Tape& tape, const Weights& weights, Var x) const;

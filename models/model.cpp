@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "models/generator.h"
+#include "models/effective_weights.h"
 
 namespace clade {
 
@@ -94,16 +94,18 @@ struct SuperResolver::Impl {
       : stream(s),
         metadata(ModelMetadata::from_strings(file.metadata)),
         block({kNet}),
-        generator(generator_config(file.tensors, kNet, norm.value_or(metadata.norm.value_or(Norm::demod))), block) {
-    block.allocate(s.device());
-    block.import_from(file.tensors, block.values(), "", true);
-    generator.make_effective(s, block);
+        generator(generator_config(file.tensors, kNet, norm.value_or(metadata.norm.value_or(Norm::demod))), block),
+        arena(s.device()) {
+    block.allocate(s);
+    block.import_from(s, file.tensors, block.values(), "", true);
+    effective = EffectiveWeights(s, generator, block).values();
   }
 
   Stream& stream;
   ModelMetadata metadata;
   ParameterBlock block;
   Generator generator;
+  Tensor effective;
   Arena arena;
 };
 
@@ -116,16 +118,27 @@ const GeneratorConfig& SuperResolver::config() const { return impl_->generator.c
 const ModelMetadata& SuperResolver::metadata() const { return impl_->metadata; }
 Stream& SuperResolver::stream() const { return impl_->stream; }
 
+void SuperResolver::apply(View<const float> x, View<float> y) {
+  CLADE_CHECK(x.shape.rank() == 3 && x.shape == y.shape, ErrorCode::internal, "applying the model to ", x.shape,
+              " with a result of ", y.shape);
+  impl_->arena.reset();
+  Tape tape(impl_->stream, impl_->arena, Tape::Mode::forget);
+  const Generator::Weights weights = impl_->generator.bind_constants(tape, impl_->block, impl_->effective);
+  const Var in = tape.constant(View<const float>(x.data, {1, x.shape[0], x.shape[1], x.shape[2], 1}));
+  const View<const float> out = tape.value(impl_->generator.forward(tape, weights, in));
+  impl_->stream.copy_on_device(y.data, out.data, static_cast<std::size_t>(y.size()) * sizeof(float));
+}
+
 void SuperResolver::apply(std::span<const float> x, int count, int h, int w, std::span<float> y) {
   const auto expected = static_cast<std::size_t>(count) * static_cast<std::size_t>(h) * static_cast<std::size_t>(w);
   CLADE_CHECK(x.size() == expected && y.size() == expected, ErrorCode::usage, count, " patches of ", h, " x ", w, " are ",
               expected, " values, got ", x.size(), " in and ", y.size(), " out");
-  impl_->arena.reset();
-  Tape tape(impl_->stream, impl_->arena, Tape::Mode::forget);
-  const Generator::Weights weights = impl_->generator.bind_effective(tape, impl_->block);
-  const Var in = tape.constant(View<const float>(x.data(), {1, count, h, w, 1}));
-  const View<const float> out = tape.value(impl_->generator.forward(tape, weights, in));
-  std::copy_n(out.data, expected, y.data());
+  Stream& stream = impl_->stream;
+  const Shape shape{count, h, w};
+  const Tensor in(stream, shape, x);
+  Tensor out(stream, shape);
+  apply(in.view(), out.view());
+  stream.copy_to_host(y.data(), out.view().data, y.size_bytes());
 }
 
 SuperResolver load_model(const std::filesystem::path& path, std::optional<Norm> norm, Stream& stream) {

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include "core/device.h"
+#include "core/stream.h"
 #include "io/axes.h"
 #include "io/intensity.h"
 #include "io/safetensors.h"
@@ -49,7 +49,9 @@ class SuperResolver {
   const ModelMetadata& metadata() const;
   Stream& stream() const;
 
-  /// y = G_X(x) for `count` patches of h x w (multiples of 4, at least 8) floats each.
+  /// y = G_X(x) for patches [count, h, w] on the stream's device, h and w multiples of 4 from 8 on.
+  void apply(View<const float> x, View<float> y);
+  /// The same on the host, for `count` patches of h x w (multiples of 4, at least 8) floats each.
   void apply(std::span<const float> x, int count, int h, int w, std::span<float> y);
 
  private:

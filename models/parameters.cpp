@@ -50,46 +50,52 @@ void ParameterBlock::declare(const std::string& name, int d0, int k, int d1, int
   }
 }
 
-void ParameterBlock::initialise(std::uint64_t seed, std::uint64_t first_stream) {
-  std::uint64_t stream = first_stream;
+void ParameterBlock::initialise(Stream& stream, std::uint64_t seed, std::uint64_t first_stream) {
+  std::vector<float> values(static_cast<std::size_t>(size_), 0.0f);
+  std::uint64_t sequence = first_stream;
   for (const Parameter& parameter : parameters_) {
-    RandomSequence random(seed, RandomUse::weights, stream++);
-    const View<float> view = values_.view(parameter.offset, parameter.shape);
-    const bool is_weight = parameter.shape.rank() == 5;
-    for (std::int64_t i = 0; i < view.size(); ++i)
-      view[i] = is_weight ? static_cast<float>(kInitialDeviation * random.next_normal()) : 0.0f;
+    RandomSequence random(seed, RandomUse::weights, sequence++);
+    if (parameter.shape.rank() != 5) continue;
+    float* weights = values.data() + parameter.offset;
+    for (std::int64_t i = 0; i < parameter.shape.size(); ++i)
+      weights[i] = static_cast<float>(kInitialDeviation * random.next_normal());
   }
+  values_.assign(stream, values);
 }
 
-std::vector<Var> ParameterBlock::bind(Tape& tape, Tensor& gradients) const {
+std::vector<Var> ParameterBlock::bind(Tape& tape, const Tensor& values, Tensor& gradients) const {
   std::vector<Var> vars;
   for (const Parameter& parameter : parameters_)
-    vars.push_back(tape.parameter(value(parameter), gradients.view(parameter.offset, parameter.shape)));
+    vars.push_back(tape.parameter(values.view(parameter.offset, parameter.shape),
+                                  gradients.view(parameter.offset, parameter.shape)));
   return vars;
 }
 
-std::vector<Var> ParameterBlock::bind_constants(Tape& tape) const {
+std::vector<Var> ParameterBlock::bind_constants(Tape& tape, const Tensor& values) const {
   std::vector<Var> vars;
-  for (const Parameter& parameter : parameters_) vars.push_back(tape.constant(value(parameter)));
+  for (const Parameter& parameter : parameters_)
+    vars.push_back(tape.constant(values.view(parameter.offset, parameter.shape)));
   return vars;
 }
 
-void ParameterBlock::export_to(std::map<std::string, HostTensor>& tensors, const Tensor& block,
+void ParameterBlock::export_to(Stream& stream, std::map<std::string, HostTensor>& tensors, const Tensor& block,
                                const std::string& suffix) const {
+  const std::vector<float> values = block.values(stream);
   for (const Parameter& parameter : parameters_)
     for (int net = 0; net < nets(); ++net) {
       HostTensor& tensor = tensors[nets_[static_cast<std::size_t>(net)] + "." + parameter.name + suffix];
       tensor.shape = file_shape(parameter.shape);
       tensor.values.resize(static_cast<std::size_t>(parameter.shape.size() / nets()));
-      const float* values = block.host().data();
-      for_each_value(parameter, net,
-                     [&](std::int64_t file, std::int64_t own) { tensor.values[static_cast<std::size_t>(file)] = values[own]; });
+      for_each_value(parameter, net, [&](std::int64_t file, std::int64_t own) {
+        tensor.values[static_cast<std::size_t>(file)] = values[static_cast<std::size_t>(own)];
+      });
     }
 }
 
-int ParameterBlock::import_from(const std::map<std::string, HostTensor>& tensors, Tensor& block,
+int ParameterBlock::import_from(Stream& stream, const std::map<std::string, HostTensor>& tensors, Tensor& block,
                                 const std::string& suffix, bool required) const {
   int found = 0;
+  std::vector<float> values = block.values(stream);
   for (const Parameter& parameter : parameters_)
     for (int net = 0; net < nets(); ++net) {
       const std::string name = nets_[static_cast<std::size_t>(net)] + "." + parameter.name + suffix;
@@ -101,11 +107,12 @@ int ParameterBlock::import_from(const std::map<std::string, HostTensor>& tensors
       const HostTensor& tensor = entry->second;
       CLADE_CHECK(tensor.shape == file_shape(parameter.shape), ErrorCode::model, "tensor ", name, " is ",
                   print(tensor.shape), ", expected ", print(file_shape(parameter.shape)));
-      float* values = block.host().data();
-      for_each_value(parameter, net,
-                     [&](std::int64_t file, std::int64_t own) { values[own] = tensor.values[static_cast<std::size_t>(file)]; });
+      for_each_value(parameter, net, [&](std::int64_t file, std::int64_t own) {
+        values[static_cast<std::size_t>(own)] = tensor.values[static_cast<std::size_t>(file)];
+      });
       ++found;
     }
+  block.assign(stream, values);
   return found;
 }
 

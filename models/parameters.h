@@ -27,8 +27,8 @@ class ParameterBlock {
 
   /// Declares a weight [d0, k, k, d1] and a bias [channels] for every net; "name.weight", "name.bias".
   void declare(const std::string& name, int d0, int k, int d1, int channels);
-  /// Takes the memory; no declarations after this.
-  void allocate(Device device) { values_ = Tensor(device, {size_}); }
+  /// Takes the memory, zeros; no declarations after this.
+  void allocate(Stream& stream) { values_ = Tensor(stream, {size_}); }
 
   int nets() const { return static_cast<int>(nets_.size()); }
   std::int64_t size() const { return size_; }
@@ -37,24 +37,21 @@ class ParameterBlock {
   const Tensor& values() const { return values_; }
 
   /// Weights N(0, 0.02) (Zhu et al. 2017), biases 0. Streams of random numbers `first_stream`, ... are used.
-  void initialise(std::uint64_t seed, std::uint64_t first_stream);
+  void initialise(Stream& stream, std::uint64_t seed, std::uint64_t first_stream);
 
-  /// Puts every parameter on a tape, in order, with gradients in a block laid out like this one.
-  std::vector<Var> bind(Tape& tape, Tensor& gradients) const;
+  /// Puts every parameter on a tape, in order; values and gradients are in blocks laid out like this one.
+  std::vector<Var> bind(Tape& tape, const Tensor& values, Tensor& gradients) const;
   /// The same as constants.
-  std::vector<Var> bind_constants(Tape& tape) const;
+  std::vector<Var> bind_constants(Tape& tape, const Tensor& values) const;
 
   /// Adds "net.name" + suffix for every parameter, read from a block laid out like this one, in file layout.
-  void export_to(std::map<std::string, HostTensor>& tensors, const Tensor& block, const std::string& suffix = "") const;
+  void export_to(Stream& stream, std::map<std::string, HostTensor>& tensors, const Tensor& block,
+                 const std::string& suffix = "") const;
   /// The reverse. Returns how many tensors were found; `required`: a missing one is an Error(model).
-  int import_from(const std::map<std::string, HostTensor>& tensors, Tensor& block, const std::string& suffix,
-                  bool required) const;
+  int import_from(Stream& stream, const std::map<std::string, HostTensor>& tensors, Tensor& block,
+                  const std::string& suffix, bool required) const;
 
  private:
-  View<const float> value(const Parameter& parameter) const {
-    return {values_.view().data + parameter.offset, parameter.shape};
-  }
-
   std::vector<std::string> nets_;
   std::vector<Parameter> parameters_;
   std::int64_t size_ = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/tensor.h"
 #include "io/patch_grid.h"
 #include "io/spline.h"
 #include "kernels/dispatch.h"
@@ -36,28 +37,36 @@ std::int64_t weight_count(const GeneratorConfig& config) {
 // A slab of slices on its way through the network.
 class Slab {
  public:
-  Slab(const SuperResolvePlan& plan, const PatchGrid& grid, const ResampledVolume& source, const IntensityMap& map)
-      : plan_(plan), grid_(grid), source_(source), map_(map) {}
+  Slab(const SuperResolvePlan& plan, const PatchGrid& grid, const ResampledVolume& source, const IntensityMap& map,
+       Stream& stream)
+      : plan_(plan),
+        grid_(grid),
+        source_(source),
+        map_(map),
+        stream_(stream),
+        rows_(stream, {static_cast<std::int64_t>(grid.rows.size())}, grid.rows),
+        columns_(stream, {static_cast<std::int64_t>(grid.columns.size())}, grid.columns),
+        slices_(stream, {plan.slices_per_slab, grid.padded_height, grid.padded_width}),
+        input_(stream, {plan.slices_per_slab * grid.count(), grid.patch, grid.patch}),
+        output_(stream, input_.shape()) {}
 
   // Slices [first, first + count) across the normal axis into `out` (i fastest).
-  void process(std::int64_t first, std::int64_t count, const PatchFunction& apply, Stream& stream, float* out) {
-    read(first, count, stream.pool());
-    const Shape slices{count, grid_.padded_height, grid_.padded_width};
-    const Shape patches{count * grid_.count(), grid_.patch, grid_.patch};
-    input_.resize(static_cast<std::size_t>(patches.size()));
-    output_.resize(input_.size());
-    const kernels::TilePositions positions{grid_.rows.data(), grid_.columns.data(), static_cast<int>(grid_.rows.size()),
+  void process(std::int64_t first, std::int64_t count, const PatchFunction& apply, float* out) {
+    read(first, count, stream_.pool());
+    const View<float> slices = slices_.view(0, {count, grid_.padded_height, grid_.padded_width});
+    const Shape patch_shape{count * grid_.count(), grid_.patch, grid_.patch};
+    const kernels::TilePositions positions{rows_.view().data, columns_.view().data, static_cast<int>(grid_.rows.size()),
                                            static_cast<int>(grid_.columns.size())};
-    CLADE_KERNEL(unfold)(stream, positions, View<const float>(padded_.data(), slices), View<float>(input_.data(), patches));
-    const std::size_t pixels = static_cast<std::size_t>(grid_.patch) * static_cast<std::size_t>(grid_.patch);
-    for (std::int64_t p = 0; p < patches[0]; p += plan_.batch) {
-      const auto n = std::min<std::int64_t>(plan_.batch, patches[0] - p);
-      const std::size_t offset = static_cast<std::size_t>(p) * pixels;
-      const std::size_t size = static_cast<std::size_t>(n) * pixels;
-      apply({input_.data() + offset, size}, static_cast<int>(n), {output_.data() + offset, size});
+    stream_.copy_to_device(slices.data, padded_.data(), padded_.size() * sizeof(float));
+    CLADE_KERNEL(unfold)(stream_, positions, slices, input_.view(0, patch_shape));
+    const std::int64_t pixels = std::int64_t{grid_.patch} * grid_.patch;
+    for (std::int64_t p = 0; p < patch_shape[0]; p += plan_.batch) {
+      const Shape batch{std::min<std::int64_t>(plan_.batch, patch_shape[0] - p), grid_.patch, grid_.patch};
+      apply(input_.view(p * pixels, batch), output_.view(p * pixels, batch));
     }
-    CLADE_KERNEL(fold)(stream, positions, View<const float>(output_.data(), patches), View<float>(padded_.data(), slices));
-    write(first, count, stream.pool(), out);
+    CLADE_KERNEL(fold)(stream_, positions, output_.view(0, patch_shape), slices);
+    stream_.copy_to_host(padded_.data(), slices.data, padded_.size() * sizeof(float));
+    write(first, count, stream_.pool(), out);
   }
 
  private:
@@ -103,10 +112,11 @@ class Slab {
   const PatchGrid& grid_;
   const ResampledVolume& source_;
   const IntensityMap& map_;
+  Stream& stream_;
+  BasicTensor<std::int32_t> rows_, columns_;
+  Tensor slices_, input_, output_;
   std::vector<float> raw_;
   std::vector<float> padded_;
-  std::vector<float> input_;
-  std::vector<float> output_;
 };
 
 Volume like(const Volume& volume, const Geometry& grid) {
@@ -126,6 +136,8 @@ PatchGrid patch_grid(const SuperResolvePlan& plan) {
 }
 
 }  // namespace
+
+int default_batch(Device device) { return device.is_cpu() ? 32 : 256; }
 
 SuperResolvePlan plan_super_resolution(const Geometry& geometry, const ModelMetadata& metadata,
                                        const GeneratorConfig& config, const SuperResolveOptions& options) {
@@ -151,7 +163,7 @@ SuperResolvePlan plan_super_resolution(const Geometry& geometry, const ModelMeta
 
   const std::int64_t pixels = std::int64_t{plan.patch} * plan.patch;
   const std::int64_t floats = 2 * geometry.voxel_count() + plan.grid.voxel_count() +
-                              plan.slices_per_slab * (2 * grid.count() * pixels + 2 * std::int64_t{grid.padded_height} * grid.padded_width) +
+                              plan.slices_per_slab * (2 * grid.count() * pixels + 3 * std::int64_t{grid.padded_height} * grid.padded_width) +
                               plan.batch * activation_count(config, pixels) + 3 * weight_count(config);
   plan.peak_memory_bytes = floats * static_cast<std::int64_t>(sizeof(float)) + (std::int64_t{24} << 20);
   return plan;
@@ -166,10 +178,10 @@ Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, const PatchF
   result.voxels.resize(static_cast<std::size_t>(plan.grid.voxel_count()));
 
   const PatchGrid grid = patch_grid(plan);
-  Slab slab(plan, grid, source, map);
+  Slab slab(plan, grid, source, map, stream);
   for (std::int64_t first = 0; first < plan.slices; first += plan.slices_per_slab) {
     const std::int64_t count = std::min(plan.slices_per_slab, plan.slices - first);
-    slab.process(first, count, apply, stream, result.voxels.data());
+    slab.process(first, count, apply, result.voxels.data());
     if (progress && !progress(first + count, plan.slices)) fail(ErrorCode::interrupted, "interrupted");
   }
   return result;
@@ -177,9 +189,7 @@ Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, const PatchF
 
 Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, SuperResolver& model,
                      const ProgressCallback& progress) {
-  const PatchFunction apply = [&](std::span<const float> x, int count, std::span<float> y) {
-    model.apply(x, count, plan.patch, plan.patch, y);
-  };
+  const PatchFunction apply = [&](View<const float> x, View<float> y) { model.apply(x, y); };
   return super_resolve(std::move(volume), plan, apply, model.stream(), progress);
 }
 

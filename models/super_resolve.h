@@ -13,6 +13,9 @@
 
 namespace clade {
 
+/// Patches per call of the network that keep a device busy.
+int default_batch(Device device);
+
 /// What the command line says; empty fields come from the model's metadata, then from the defaults.
 struct SuperResolveOptions {
   std::optional<int> stride;               ///< default 12
@@ -42,8 +45,8 @@ struct SuperResolvePlan {
 SuperResolvePlan plan_super_resolution(const Geometry& geometry, const ModelMetadata& metadata,
                                        const GeneratorConfig& config, const SuperResolveOptions& options);
 
-/// A function on `count` patches of [patch, patch]; what stands in for G_X in tests.
-using PatchFunction = std::function<void(std::span<const float> x, int count, std::span<float> y)>;
+/// A function on patches [count, patch, patch] on the stream's device; what stands in for G_X in tests.
+using PatchFunction = std::function<void(View<const float> x, View<float> y)>;
 
 /// Interpolates through-plane, cuts slices into patches, applies `apply`, averages overlaps, and maps intensities back.
 /// `progress` counts slices; a false from it throws Error(interrupted). The input's voxels are released on the way.

@@ -4,19 +4,24 @@
 // sees real and fake in one pass. Net 0 is G_X and D_X, net 1 is G_Y and D_Y.
 #include "models/trainer.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
-#include "engine/optimizer.h"
+#include "engine/graph.h"
 #include "kernels/dispatch.h"
 #include "losses/losses.h"
 #include "models/discriminator.h"
-#include "models/generator.h"
-#include "models/image_pool.h"
+#include "models/effective_weights.h"
 
 namespace clade {
 
 namespace {
+
+using kernels::PoolRule;
+using kernels::ScalarList;
+using kernels::StepControl;
 
 constexpr std::uint64_t kGeneratorStream = 0;
 constexpr std::uint64_t kDiscriminatorStream = 1000;
@@ -26,10 +31,10 @@ constexpr const char* kStepKey = "step";
 struct TrainedBlock {
   TrainedBlock(std::vector<std::string> nets) : block(std::move(nets)) {}
 
-  void allocate(Device device, double learning_rate) {
-    block.allocate(device);
-    gradients = Tensor(device, {block.size()});
-    adam.emplace(device, block.size(), learning_rate);
+  void allocate(Stream& stream, double learning_rate) {
+    block.allocate(stream);
+    gradients = Tensor(stream, {block.size()});
+    adam.emplace(stream, block.size(), learning_rate);
   }
 
   ParameterBlock block;
@@ -37,54 +42,96 @@ struct TrainedBlock {
   std::optional<Adam> adam;
 };
 
+// The losses of a step in the order in which they are logged.
+constexpr double StepLosses::*kLogged[] = {
+    &StepLosses::adversarial_gx,   &StepLosses::adversarial_gy,   &StepLosses::cycle_x,
+    &StepLosses::cycle_y,          &StepLosses::identity_x,       &StepLosses::identity_y,
+    &StepLosses::gradient,         &StepLosses::generator,        &StepLosses::discriminator_x,
+    &StepLosses::discriminator_y,  &StepLosses::deviation_fake_y, &StepLosses::deviation_fake_x,
+    &StepLosses::deviation_real_y, &StepLosses::deviation_real_x};
+constexpr int kLoggedCount = static_cast<int>(std::size(kLogged));
+static_assert(kLoggedCount <= ScalarList::kMaximum);
+
 }  // namespace
 
 bool StepLosses::finite() const {
-  for (double value : {adversarial_gx, adversarial_gy, cycle_x, cycle_y, identity_x, identity_y, gradient, generator,
-                       discriminator_x, discriminator_y})
-    if (!std::isfinite(value)) return false;
-  return true;
+  return std::all_of(std::begin(kLogged), std::end(kLogged),
+                     [&](double StepLosses::*member) { return std::isfinite(this->*member); });
 }
 
 struct Trainer::Impl {
   Impl(const TrainConfig& c, Stream& s)
       : config(c),
         stream(s),
+        arena(s.device()),
         generators({"generator_x", "generator_y"}),
         discriminators({"discriminator_x", "discriminator_y"}),
         generator(c.generator, generators.block),
         discriminator(c.generator.base_channels, discriminators.block),
-        pool_x(c.pool, c.patch, c.seed, 0),
-        pool_y(c.pool, c.patch, c.seed, 1) {
-    generators.allocate(s.device(), c.learning_rate);
-    discriminators.allocate(s.device(), c.learning_rate);
-    generators.block.initialise(c.seed, kGeneratorStream);
-    discriminators.block.initialise(c.seed, kDiscriminatorStream);
+        control(s, {1}),
+        log(s, {kMaxSteps, kLoggedCount}),
+        x(s, images()),
+        y(s, images()) {
+    generators.allocate(s, c.learning_rate);
+    discriminators.allocate(s, c.learning_rate);
+    generators.block.initialise(s, c.seed, kGeneratorStream);
+    discriminators.block.initialise(s, c.seed, kDiscriminatorStream);
+    if (c.generator.norm == Norm::demod) effective.emplace(s, generator, generators.block);
+    if (c.pool > 0) {
+      pool_x = Tensor(s, {c.pool, pixels()});
+      pool_y = Tensor(s, {c.pool, pixels()});
+    }
   }
 
-  double scalar(const Tape& tape, Var var) const { return static_cast<double>(tape.value(var)[0]); }
+  std::int64_t pixels() const { return std::int64_t{config.patch} * config.patch; }
+  Shape images() const { return {1, config.batch, config.patch, config.patch, 1}; }
+  Shape flat() const { return {config.batch, pixels()}; }
+  // Images in the pools; they fill from the first step on.
+  std::int64_t pooled_count() const { return std::min<std::int64_t>(config.pool, steps * config.batch); }
 
-  double deviation(Tape& tape, Var images) {
+  Var deviation(Tape& tape, Var images) {
     const View<float> result = tape.allocate({1});
     CLADE_KERNEL(mean_deviation)(stream, tape.value(images), result);
-    return static_cast<double>(result[0]);
+    return tape.constant(result);
   }
 
   // What a discriminator sees in place of the fakes when there is a pool.
-  Var pooled(Tape& tape, ImagePool& pool, Var fakes) {
-    const View<const float> images = tape.value(fakes);
-    const View<float> shown = tape.allocate(images.shape);
-    const std::int64_t pixels = images.size() / config.batch;
-    for (int i = 0; i < config.batch; ++i)
-      pool.exchange(static_cast<std::uint64_t>(steps()) * static_cast<std::uint64_t>(config.batch) +
-                        static_cast<std::uint64_t>(i),
-                    {images.data + i * pixels, static_cast<std::size_t>(pixels)}, shown.data + i * pixels);
+  Var pooled(Tape& tape, Tensor& pool, std::uint64_t number, Var fakes) {
+    const View<const float> seen = tape.value(fakes);
+    const View<float> shown = tape.allocate(seen.shape);
+    CLADE_KERNEL(pool_exchange)(stream, PoolRule{config.pool, config.seed + number}, control.view(),
+                                View<const float>(seen.data, flat()), pool.view(), View<float>(shown.data, flat()));
     return tape.constant(shown);
   }
 
-  std::int64_t steps() const { return generators.adam->step_count(); }
+  // One evaluation of all losses, and what they are differentiated in.
+  struct Losses {
+    std::vector<Var> logged;
+    Var generator;
+    Var discriminator;
+  };
+  Losses evaluate(Tape& tape, const Generator::Weights& g, const std::vector<Var>& d, bool use_pool);
+  void update(TrainedBlock& part) {
+    CLADE_KERNEL(adam)(stream, part.adam->parameters(), control.view(), part.gradients.view(),
+                       part.adam->first_moment().view(), part.adam->second_moment().view(), part.block.values().view());
+  }
+  void enqueue_step();
+  void load_pairs(std::span<const float> x_values, std::span<const float> y_values);
+  std::vector<StepLosses> run(std::int64_t first, int count);
+  std::map<std::string, HostTensor> gradients();
 
-  StepLosses step(std::span<const float> x, std::span<const float> y);
+  HostTensor save_pool(const Tensor& pool) const {
+    HostTensor images{{pooled_count(), 1, config.patch, config.patch}, pool.values(stream)};
+    images.values.resize(static_cast<std::size_t>(pooled_count() * pixels()));
+    return images;
+  }
+  void load_pool(const HostTensor& images, Tensor& pool) const {
+    CLADE_CHECK((images.shape == std::vector<std::int64_t>{pooled_count(), 1, config.patch, config.patch}),
+                ErrorCode::model, "the image pool does not fit this configuration");
+    std::vector<float> values = images.values;
+    values.resize(static_cast<std::size_t>(pool.size()));
+    pool.assign(stream, values);
+  }
 
   TrainConfig config;
   Stream& stream;
@@ -93,28 +140,26 @@ struct Trainer::Impl {
   TrainedBlock discriminators;
   Generator generator;
   Discriminator discriminator;
-  ImagePool pool_x;
-  ImagePool pool_y;
+  std::optional<EffectiveWeights> effective;
+  BasicTensor<StepControl> control;
+  Tensor log;
+  Tensor data_x, data_y;  // [pairs, pixels]
+  Tensor x, y;            // the batch
+  Tensor pool_x, pool_y;  // [capacity, pixels]
+  StepGraph graph;
+  std::int64_t steps = 0;
 };
 
-StepLosses Trainer::Impl::step(std::span<const float> x_values, std::span<const float> y_values) {
+Trainer::Impl::Losses Trainer::Impl::evaluate(Tape& tape, const Generator::Weights& g, const std::vector<Var>& d,
+                                              bool use_pool) {
   const int batch = config.batch;
   const int patch = config.patch;
-  const auto expected = static_cast<std::size_t>(batch) * static_cast<std::size_t>(patch * patch);
-  CLADE_CHECK(x_values.size() == expected && y_values.size() == expected, ErrorCode::usage, "a step takes ", expected,
-              " values of each domain, got ", x_values.size(), " and ", y_values.size());
-
-  arena.reset();
-  Tape tape(stream, arena);
-  const Shape images{1, batch, patch, patch, 1};
-  const Var x = tape.constant(View<const float>(x_values.data(), images));
-  const Var y = tape.constant(View<const float>(y_values.data(), images));
-
-  const Generator::Weights g = generator.bind(tape, generators.block, generators.gradients);
-  const std::vector<Var> d = discriminators.block.bind(tape, discriminators.gradients);
+  const Var real_x = tape.constant(x.view());
+  const Var real_y = tape.constant(y.view());
 
   // G_X on {x, y} and G_Y on {y, x}: translation and identity.
-  const Var first = generator.forward(tape, g, stack(tape, std::array{x, y, y, x}, {2, 2 * batch, patch, patch, 1}));
+  const Var first = generator.forward(
+      tape, g, stack(tape, std::array{real_x, real_y, real_y, real_x}, {2, 2 * batch, patch, patch, 1}));
   const Var fake_y = slice(tape, first, 0, 0, batch);
   const Var same_y = slice(tape, first, 0, batch, batch);
   const Var fake_x = slice(tape, first, 1, 0, batch);
@@ -126,101 +171,163 @@ StepLosses Trainer::Impl::step(std::span<const float> x_values, std::span<const 
   const Var cycled_x = slice(tape, second, 1, 0, batch);
 
   // D_X on {x, fake_x} and D_Y on {y, fake_y}, and on pooled fakes if there are any.
-  std::vector<Var> judged_x{x, fake_x};
-  std::vector<Var> judged_y{y, fake_y};
-  if (config.pool > 0) {
-    judged_x.push_back(pooled(tape, pool_x, fake_x));
-    judged_y.push_back(pooled(tape, pool_y, fake_y));
+  std::vector<Var> judged_x{real_x, fake_x};
+  std::vector<Var> judged_y{real_y, fake_y};
+  if (use_pool) {
+    judged_x.push_back(pooled(tape, pool_x, 0, fake_x));
+    judged_y.push_back(pooled(tape, pool_y, 1, fake_y));
   }
   const int groups = static_cast<int>(judged_x.size());
   std::vector<Var> judged = judged_x;
   judged.insert(judged.end(), judged_y.begin(), judged_y.end());
-  const Var logits =
-      discriminator.forward(tape, d, stack(tape, judged, {2, groups * batch, patch, patch, 1}));
+  const Var logits = discriminator.forward(tape, d, stack(tape, judged, {2, groups * batch, patch, patch, 1}));
   const auto verdict = [&](int net, int group) { return slice(tape, logits, net, group * batch, batch); };
   const int shown = groups - 1;
 
   const LossConfig& loss = config.loss;
   const std::array terms{generator_adversarial_loss(tape, loss.adversarial, verdict(1, 1)),
                          generator_adversarial_loss(tape, loss.adversarial, verdict(0, 1)),
-                         cycle_loss(tape, cycled_x, x),
-                         cycle_loss(tape, cycled_y, y),
-                         identity_loss(tape, same_x, x),
-                         identity_loss(tape, same_y, y),
-                         gradient_map_loss(tape, loss.gradient_form, cycled_y, y)};
+                         cycle_loss(tape, cycled_x, real_x),
+                         cycle_loss(tape, cycled_y, real_y),
+                         identity_loss(tape, same_x, real_x),
+                         identity_loss(tape, same_y, real_y),
+                         gradient_map_loss(tape, loss.gradient_form, cycled_y, real_y)};
   const auto cycle = static_cast<float>(loss.lambda_cycle);
   const auto identity = static_cast<float>(loss.lambda_identity);
   const auto gradient = static_cast<float>(loss.lambda_gradient);
-  const Var total = weighted_sum(tape, terms, std::array{1.0f, 1.0f, cycle, cycle, identity, identity, gradient});
+
+  Losses losses;
+  losses.generator = weighted_sum(tape, terms, std::array{1.0f, 1.0f, cycle, cycle, identity, identity, gradient});
   const Var d_x = discriminator_loss(tape, loss.adversarial, verdict(0, 0), verdict(0, shown));
   const Var d_y = discriminator_loss(tape, loss.adversarial, verdict(1, 0), verdict(1, shown));
-  const Var d_total = weighted_sum(tape, std::array{d_x, d_y}, std::array{1.0f, 1.0f});
+  losses.discriminator = weighted_sum(tape, std::array{d_x, d_y}, std::array{1.0f, 1.0f});
+  losses.logged.assign(terms.begin(), terms.end());
+  losses.logged.insert(losses.logged.end(), {losses.generator, d_x, d_y, deviation(tape, fake_y), deviation(tape, fake_x),
+                                             deviation(tape, real_y), deviation(tape, real_x)});
+  return losses;
+}
 
-  StepLosses result;
-  result.adversarial_gx = scalar(tape, terms[0]);
-  result.adversarial_gy = scalar(tape, terms[1]);
-  result.cycle_x = scalar(tape, terms[2]);
-  result.cycle_y = scalar(tape, terms[3]);
-  result.identity_x = scalar(tape, terms[4]);
-  result.identity_y = scalar(tape, terms[5]);
-  result.gradient = scalar(tape, terms[6]);
-  result.generator = scalar(tape, total);
-  result.discriminator_x = scalar(tape, d_x);
-  result.discriminator_y = scalar(tape, d_y);
-  result.deviation_fake_y = deviation(tape, fake_y);
-  result.deviation_fake_x = deviation(tape, fake_x);
-  result.deviation_real_y = deviation(tape, y);
-  result.deviation_real_x = deviation(tape, x);
-  // The weights of the last finite step stay as they are.
-  if (!result.finite()) return result;
+// Everything here is the same from step to step; what changes is read from `control` on the device.
+void Trainer::Impl::enqueue_step() {
+  CLADE_KERNEL(take_pairs)(stream, control.view(), data_x.view(), data_y.view(), View<float>(x.view().data, flat()),
+                           View<float>(y.view().data, flat()));
+  arena.reset();
+  Tape tape(stream, arena);
+  const Generator::Weights g =
+      generator.bind_effective(tape, generators.block, effective ? effective->values() : generators.block.values(),
+                               generators.gradients);
+  const std::vector<Var> d =
+      discriminators.block.bind(tape, discriminators.block.values(), discriminators.gradients);
+  const Losses losses = evaluate(tape, g, d, config.pool > 0);
 
-  tape.backward(total, g.parameters);
-  tape.backward(d_total, d);
-  generators.adam->update(stream, generators.gradients.view(), generators.block.values().view());
-  discriminators.adam->update(stream, discriminators.gradients.view(), discriminators.block.values().view());
-  return result;
+  ScalarList scalars;
+  for (Var var : losses.logged) scalars.values[scalars.count++] = tape.value(var).data;
+  CLADE_KERNEL(finish_losses)(stream, scalars, config.batch, control.view(), log.view());
+
+  tape.backward(losses.generator, g.parameters);
+  tape.backward(losses.discriminator, d);
+  if (effective) {
+    effective->update(stream, control.view(), generators.gradients, *generators.adam, generators.block);
+  } else {
+    update(generators);
+  }
+  update(discriminators);
+}
+
+void Trainer::Impl::load_pairs(std::span<const float> x_values, std::span<const float> y_values) {
+  const auto pairs = static_cast<std::int64_t>(x_values.size()) / pixels();
+  CLADE_CHECK(x_values.size() == y_values.size() && pairs >= config.batch &&
+                  pairs * pixels() == static_cast<std::int64_t>(x_values.size()),
+              ErrorCode::usage, "a step takes ", config.batch * pixels(), " values of each domain, got ",
+              x_values.size(), " and ", y_values.size());
+  if (!data_x || data_x.shape()[0] != pairs) {
+    stream.synchronize();
+    graph.reset();
+    data_x = Tensor(stream, {pairs, pixels()});
+    data_y = Tensor(stream, {pairs, pixels()});
+  }
+  data_x.assign(stream, x_values);
+  data_y.assign(stream, y_values);
+}
+
+std::vector<StepLosses> Trainer::Impl::run(std::int64_t first, int count) {
+  CLADE_CHECK(count >= 1 && count <= kMaxSteps && data_x, ErrorCode::internal, "a run of ", count, " steps on ",
+              data_x.size(), " values");
+  control.assign(stream, std::array{StepControl{steps, first, 0, 1}});
+  for (int i = 0; i < count; ++i) graph.run(stream, [&] { enqueue_step(); });
+
+  const StepControl reached = control.values(stream)[0];
+  const std::vector<float> rows = log.values(stream);
+  std::vector<StepLosses> losses(static_cast<std::size_t>(reached.row));
+  auto value = rows.begin();
+  for (StepLosses& step : losses)
+    for (double StepLosses::*member : kLogged) step.*member = static_cast<double>(*value++);
+  steps = reached.step;
+  return losses;
+}
+
+std::map<std::string, HostTensor> Trainer::Impl::gradients() {
+  control.assign(stream, std::array{StepControl{steps, 0, 0, 1}});
+  CLADE_KERNEL(take_pairs)(stream, control.view(), data_x.view(), data_y.view(), View<float>(x.view().data, flat()),
+                           View<float>(y.view().data, flat()));
+  // A captured step goes on using its own arena.
+  Arena values(stream.device());
+  Tape tape(stream, values);
+  const Generator::Weights g = generator.bind(tape, generators.block, generators.gradients);
+  const std::vector<Var> d =
+      discriminators.block.bind(tape, discriminators.block.values(), discriminators.gradients);
+  const Losses losses = evaluate(tape, g, d, false);
+  tape.backward(losses.generator, g.parameters);
+  tape.backward(losses.discriminator, d);
+  std::map<std::string, HostTensor> tensors;
+  for (const TrainedBlock* part : {&generators, &discriminators}) part->block.export_to(stream, tensors, part->gradients);
+  return tensors;
 }
 
 Trainer::Trainer(const TrainConfig& config, Stream& stream) : impl_(std::make_unique<Impl>(config, stream)) {}
 Trainer::~Trainer() = default;
 
 const TrainConfig& Trainer::config() const { return impl_->config; }
-std::int64_t Trainer::step_count() const { return impl_->steps(); }
+std::int64_t Trainer::step_count() const { return impl_->steps; }
 
-StepLosses Trainer::step(std::span<const float> x, std::span<const float> y) { return impl_->step(x, y); }
+void Trainer::load_pairs(std::span<const float> x, std::span<const float> y) { impl_->load_pairs(x, y); }
+std::vector<StepLosses> Trainer::run(std::int64_t first, int steps) { return impl_->run(first, steps); }
+StepLosses Trainer::step(std::span<const float> x, std::span<const float> y) {
+  impl_->load_pairs(x, y);
+  return impl_->run(0, 1).back();
+}
+
+std::map<std::string, HostTensor> Trainer::gradients(std::span<const float> x, std::span<const float> y) {
+  impl_->load_pairs(x, y);
+  return impl_->gradients();
+}
 
 std::map<std::string, HostTensor> Trainer::weights() const {
   std::map<std::string, HostTensor> tensors;
   for (const TrainedBlock* part : {&impl_->generators, &impl_->discriminators})
-    part->block.export_to(tensors, part->block.values());
-  return tensors;
-}
-
-std::map<std::string, HostTensor> Trainer::gradients() const {
-  std::map<std::string, HostTensor> tensors;
-  for (const TrainedBlock* part : {&impl_->generators, &impl_->discriminators})
-    part->block.export_to(tensors, part->gradients);
+    part->block.export_to(impl_->stream, tensors, part->block.values());
   return tensors;
 }
 
 void Trainer::load_weights(const std::map<std::string, HostTensor>& tensors) {
   for (TrainedBlock* part : {&impl_->generators, &impl_->discriminators})
-    part->block.import_from(tensors, part->block.values(), "", false);
+    part->block.import_from(impl_->stream, tensors, part->block.values(), "", false);
   for (const Parameter& parameter : impl_->generators.block.parameters())
     CLADE_CHECK(tensors.contains("generator_x." + parameter.name), ErrorCode::model, "tensor generator_x.",
                 parameter.name, " is missing");
+  if (impl_->effective) impl_->effective->refresh(impl_->stream, impl_->generators.block);
 }
 
 TensorFile Trainer::state() const {
   TensorFile file;
   file.tensors = weights();
   for (const TrainedBlock* part : {&impl_->generators, &impl_->discriminators}) {
-    part->block.export_to(file.tensors, part->adam->first_moment(), ".exp_avg");
-    part->block.export_to(file.tensors, part->adam->second_moment(), ".exp_avg_sq");
+    part->block.export_to(impl_->stream, file.tensors, part->adam->first_moment(), ".exp_avg");
+    part->block.export_to(impl_->stream, file.tensors, part->adam->second_moment(), ".exp_avg_sq");
   }
   if (impl_->config.pool > 0) {
-    file.tensors["pool_x"] = impl_->pool_x.save();
-    file.tensors["pool_y"] = impl_->pool_y.save();
+    file.tensors["pool_x"] = impl_->save_pool(impl_->pool_x);
+    file.tensors["pool_y"] = impl_->save_pool(impl_->pool_y);
   }
   file.metadata[kStepKey] = std::to_string(step_count());
   return file;
@@ -234,14 +341,15 @@ void Trainer::load_state(const TensorFile& state) {
   }
   CLADE_CHECK(step >= 0, ErrorCode::model, "the state does not say how many steps were done");
   for (TrainedBlock* part : {&impl_->generators, &impl_->discriminators}) {
-    part->block.import_from(state.tensors, part->block.values(), "", true);
-    part->block.import_from(state.tensors, part->adam->first_moment(), ".exp_avg", true);
-    part->block.import_from(state.tensors, part->adam->second_moment(), ".exp_avg_sq", true);
-    part->adam->set_step_count(step);
+    part->block.import_from(impl_->stream, state.tensors, part->block.values(), "", true);
+    part->block.import_from(impl_->stream, state.tensors, part->adam->first_moment(), ".exp_avg", true);
+    part->block.import_from(impl_->stream, state.tensors, part->adam->second_moment(), ".exp_avg_sq", true);
   }
+  impl_->steps = step;
+  if (impl_->effective) impl_->effective->refresh(impl_->stream, impl_->generators.block);
   if (impl_->config.pool > 0) {
-    impl_->pool_x.load(state.at("pool_x"));
-    impl_->pool_y.load(state.at("pool_y"));
+    impl_->load_pool(state.at("pool_x"), impl_->pool_x);
+    impl_->load_pool(state.at("pool_y"), impl_->pool_y);
   }
 }
 

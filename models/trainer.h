@@ -7,8 +7,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
-#include "core/device.h"
+#include "core/stream.h"
 #include "io/safetensors.h"
 #include "models/config.h"
 
@@ -47,7 +48,15 @@ class Trainer {
   /// Steps done so far.
   std::int64_t step_count() const;
 
-  /// One step on `batch` pairs; x and y hold batch * patch * patch floats each, in [-1, 1].
+  /// Puts pairs of patches on the device: x and y hold the same number of patch * patch floats, in [-1, 1].
+  void load_pairs(std::span<const float> x, std::span<const float> y);
+  /// At most this many steps a run.
+  static constexpr int kMaxSteps = 64;
+  /// `steps` steps on consecutive batches of the loaded pairs, from pair `first` on (counted round). On a CUDA device
+  /// they are enqueued back to back and nothing happens on the host in between. Returns the losses of each; the first
+  /// step whose losses are not all finite is the last one and changes no weights.
+  std::vector<StepLosses> run(std::int64_t first, int steps);
+  /// One step on `batch` pairs: load_pairs and run.
   StepLosses step(std::span<const float> x, std::span<const float> y);
 
   /// The weights by their names in a model file (PyTorch layouts).
@@ -62,8 +71,9 @@ class Trainer {
   /// Takes a state back. Throws Error(model) when it does not fit this configuration.
   void load_state(const TensorFile& state);
 
-  /// Gradients of the last step by weight name, for tests and tools.
-  std::map<std::string, HostTensor> gradients() const;
+  /// Gradients of the losses of one step on `batch` pairs by weight name; changes nothing. The discriminators see the
+  /// fakes of these pairs, not those of the pool.
+  std::map<std::string, HostTensor> gradients(std::span<const float> x, std::span<const float> y);
 
  private:
   struct Impl;

@@ -28,9 +28,11 @@ Volume make_volume(std::array<int, 3> size, double ratio, int slice_axis = 2) {
   return volume;
 }
 
-const PatchFunction kIdentity = [](std::span<const float> x, int, std::span<float> y) {
-  std::copy(x.begin(), x.end(), y.begin());
-};
+PatchFunction identity(Stream& stream) {
+  return [&](View<const float> x, View<float> y) {
+    stream.copy_on_device(y.data, x.data, static_cast<std::size_t>(x.size()) * sizeof(float));
+  };
+}
 
 }  // namespace
 
@@ -54,7 +56,7 @@ TEST_CASE("an identity generator returns the interpolated volume", "[super_resol
     options.intensity = IntensityRule::parse(c.stride % 2 ? "window:0,300" : "percentile:0,99.9");
     const SuperResolvePlan plan = plan_super_resolution(volume.geometry, {}, {}, options);
     const Volume expected = interpolate(volume, plan, pool);
-    const Volume result = super_resolve(std::move(volume), plan, kIdentity, stream);
+    const Volume result = super_resolve(std::move(volume), plan, identity(stream), stream);
     REQUIRE(result.geometry.size == plan.grid.size);
     double worst = 0, largest = 0;
     for (std::size_t i = 0; i < result.voxels.size(); ++i) {
@@ -94,7 +96,7 @@ TEST_CASE("a callback stops super-resolution", "[super_resolve]") {
   Volume volume = make_volume({40, 40, 9}, 4.0);
   const SuperResolvePlan plan = plan_super_resolution(volume.geometry, {}, {}, {});
   try {
-    super_resolve(std::move(volume), plan, kIdentity, stream, [](long long, long long) { return false; });
+    super_resolve(std::move(volume), plan, identity(stream), stream, [](long long, long long) { return false; });
     FAIL("not stopped");
   } catch (const Error& error) {
     CHECK(error.code() == ErrorCode::interrupted);

@@ -21,7 +21,7 @@ struct ApplyOptions {
   std::vector<std::string> inputs;
   std::string output;
   std::optional<int> stride;
-  int batch = 32;
+  std::optional<int> batch;
   std::optional<std::string> plane, slice_axis, intensity, norm;
   std::string dtype = "float32";
   bool patches = false;
@@ -50,9 +50,8 @@ void add_options(CLI::App& app, ApplyOptions& o) {
   app.add_option("--stride", o.stride, "Pixels from tile to tile, smaller is smoother and slower [model, 12]")
       ->check(in_range(1, 1 << 20))
       ->group(how);
-  app.add_option("--batch", o.batch, "Tiles per call of the network")
+  app.add_option("--batch", o.batch, "Tiles per call of the network [CPU 32, CUDA 256]")
       ->check(in_range(1, 65536))
-      ->capture_default_str()
       ->group(how);
   app.add_option("--plane", o.plane, "Low-resolution plane: sagittal, coronal or axial [model]")->group(how);
   app.add_option("--slice-axis", o.slice_axis, "Axis across the slices: i, j or k [largest spacing]")->group(how);
@@ -94,10 +93,12 @@ SuperResolver open_model(const ApplyOptions& o, Stream& stream) {
   return load_model(o.model, norm, stream);
 }
 
-SuperResolveOptions plan_options(const ApplyOptions& o) {
+int batch_size(const ApplyOptions& o, const Stream& stream) { return o.batch.value_or(default_batch(stream.device())); }
+
+SuperResolveOptions plan_options(const ApplyOptions& o, const Stream& stream) {
   SuperResolveOptions options;
   options.stride = o.stride;
-  options.batch = o.batch;
+  options.batch = batch_size(o, stream);
   if (o.plane) options.plane = parse_plane(*o.plane);
   if (o.slice_axis) options.slice_axis = parse_axis(*o.slice_axis);
   if (o.intensity) options.intensity = IntensityRule::parse(*o.intensity);
@@ -130,7 +131,7 @@ class Application {
  public:
   Application(const ApplyOptions& options, Stream& stream, Console& console)
       : options_(options),
-        plan_options_(plan_options(options)),
+        plan_options_(plan_options(options, stream)),
         console_(console),
         model_(open_model(options, stream)) {}
 
@@ -230,8 +231,9 @@ void apply_to_patches(const ApplyOptions& options, bool force, Stream& stream) {
   CLADE_CHECK(h >= 8 && w >= 8 && h % 4 == 0 && w % 4 == 0 && h < 65536 && w < 65536, ErrorCode::input, input,
               ": patches of ", h, " x ", w, "; the network takes multiples of 4 from 8 on");
   HostTensor y{x.shape, std::vector<float>(x.values.size())};
-  for (std::int64_t first = 0; first < x.shape[0]; first += options.batch) {
-    const std::int64_t count = std::min<std::int64_t>(options.batch, x.shape[0] - first);
+  const int batch = batch_size(options, stream);
+  for (std::int64_t first = 0; first < x.shape[0]; first += batch) {
+    const std::int64_t count = std::min<std::int64_t>(batch, x.shape[0] - first);
     const auto offset = static_cast<std::size_t>(first * h * w);
     const auto size = static_cast<std::size_t>(count * h * w);
     model.apply(std::span(x.values).subspan(offset, size), static_cast<int>(count), static_cast<int>(h),

@@ -7,7 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "core/device.h"
+#include "core/stream.h"
 #include "tools/console.h"
 
 namespace clade {

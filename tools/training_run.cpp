@@ -25,6 +25,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::int64_t kWindowPairs = 8192;
 constexpr const char* kEpochKey = "epoch";
 constexpr const char* kPositionKey = "position";
 
@@ -130,6 +131,7 @@ class TrainingRun {
   }
 
   void begin_epoch() {
+    window_count_ = 0;
     const std::int64_t pairs = data_.pairs->begin_epoch(epoch_, stream_.pool());
     steps_per_epoch_ = pairs / settings_.train.batch;
     CLADE_CHECK(steps_per_epoch_ > 0, ErrorCode::input, "the training data has ", pairs,
@@ -150,23 +152,30 @@ class TrainingRun {
       if (position_ == steps_per_epoch_) end_epoch(log, scores);
       if (stop_requested()) stop(log, scores);
       if (finished()) break;
-      step(log);
+      advance(log);
       if (checkpoint_due() && position_ < steps_per_epoch_) checkpoint(log, scores);
     }
     checkpoint(log, scores);
     console_.end_progress();
   }
 
-  void step(StepLines& log) {
-    read_batch();
-    const std::int64_t number = trainer_.step_count() + 1;
-    const StepLosses losses = trainer_.step(x_, y_);
-    check_finite(losses, number);
-    log.append(log_line(number, epoch_ + 1, losses));
-    monitor_.observe(number, losses);
-    ++position_;
+  // One step on the CPU, many at once on a CUDA device.
+  void advance(StepLines& log) {
+    load_window();
+    const std::int64_t before = trainer_.step_count();
+    const std::int64_t first = position_ * settings_.train.batch - window_first_;
+    const std::int64_t ahead = std::min({std::int64_t{Trainer::kMaxSteps}, (window_count_ - first) / settings_.train.batch,
+                                         settings_.steps.value_or(std::numeric_limits<std::int64_t>::max()) - before});
+    const std::vector<StepLosses> losses = trainer_.run(first, static_cast<int>(ahead));
+    for (std::size_t i = 0; i < losses.size(); ++i) {
+      const std::int64_t number = before + static_cast<std::int64_t>(i) + 1;
+      check_finite(losses[i], number);
+      log.append(log_line(number, epoch_ + 1, losses[i]));
+      monitor_.observe(number, losses[i]);
+      ++position_;
+    }
     saved_ = false;
-    console_.progress(number, total_steps(), [&] { return progress_text(); });
+    console_.progress(trainer_.step_count(), total_steps(), [&] { return progress_text(); });
   }
 
   [[noreturn]] void stop(StepLines& log, StepLines& scores) {
@@ -177,12 +186,20 @@ class TrainingRun {
 
   std::int64_t pixels() const { return std::int64_t{settings_.train.patch} * settings_.train.patch; }
 
-  void read_batch() {
+  // Pairs of the epoch wait on the device, a batch on the CPU and enough for seconds of steps on a CUDA device.
+  void load_window() {
     const std::int64_t batch = settings_.train.batch;
-    x_.resize(static_cast<std::size_t>(batch * pixels()));
+    const std::int64_t needed = position_ * batch;
+    if (needed >= window_first_ && needed + batch <= window_first_ + window_count_) return;
+    const std::int64_t wanted = stream_.device().is_cpu() ? batch : std::max(kWindowPairs / batch, std::int64_t{1}) * batch;
+    window_first_ = needed;
+    window_count_ = std::min(wanted, (steps_per_epoch_ - position_) * batch);
+    x_.resize(static_cast<std::size_t>(window_count_ * pixels()));
     y_.resize(x_.size());
-    for (std::int64_t i = 0; i < batch; ++i)
-      data_.pairs->read_pair(position_ * batch + i, x_.data() + i * pixels(), y_.data() + i * pixels());
+    stream_.pool().parallel_for(window_count_, [&](std::int64_t i) {
+      data_.pairs->read_pair(window_first_ + i, x_.data() + i * pixels(), y_.data() + i * pixels());
+    });
+    trainer_.load_pairs(x_, y_);
   }
 
   void check_finite(const StepLosses& losses, std::int64_t step) const {
@@ -273,6 +290,8 @@ class TrainingRun {
   std::int64_t epoch_ = 0;     // epochs done
   std::int64_t position_ = 0;  // steps done of the current epoch
   std::int64_t steps_per_epoch_ = 0;
+  std::int64_t window_first_ = 0;  // pairs of the epoch that are on the device
+  std::int64_t window_count_ = 0;
   std::int64_t first_step_ = 0;
   Clock::time_point started_;
   Clock::time_point last_checkpoint_;

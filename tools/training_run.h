@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "core/device.h"
+#include "core/stream.h"
 #include "tools/console.h"
 #include "tools/run_folder.h"
 #include "tools/training_settings.h"

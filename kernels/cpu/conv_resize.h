@@ -4,7 +4,7 @@
 // place of 36). Reflection of the doubled edge repeats the source edge, hence replicate padding.
 #pragma once
 
-#include "core/device.h"
+#include "core/stream.h"
 #include "kernels/conv_shape.h"
 #include "kernels/cpu/epilogue.h"
 

@@ -4,7 +4,7 @@
 // added.
 #pragma once
 
-#include "core/device.h"
+#include "core/stream.h"
 #include "kernels/conv_shape.h"
 #include "kernels/cpu/epilogue.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // An output channel is a contiguous row of the weights (first dimension) or a column of them (last dimension).
-#include <cmath>
+#include "kernels/cpu/demodulation.h"
 
 #include "kernels/cpu/loops.h"
 #include "kernels/kernels.h"
@@ -18,8 +18,6 @@ struct WeightMatrix {
   std::int64_t nets, channels;
   std::int64_t fan;  ///< weights of one output channel
 };
-
-float demodulation_scale(double sum, float epsilon) { return static_cast<float>(1.0 / std::sqrt(sum + epsilon)); }
 
 }  // namespace
 

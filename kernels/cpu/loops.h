@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "core/device.h"
+#include "core/stream.h"
 #include "kernels/kernel_types.h"
 
 namespace clade::kernels::cpu {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "core/device.h"
+#include "core/stream.h"
 #include "kernels/kernels.h"
 
 namespace clade::kernels::cpu {

@@ -1,28 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 
+#include "kernels/cpu/demodulation.h"
 #include "kernels/cpu/loops.h"
 #include "kernels/kernels.h"
 
 namespace clade::kernels::cpu {
 
-void adam(Stream& stream, const AdamParameters& parameters, View<const float> gradient, View<float> m, View<float> v,
-          View<float> w) {
-  const float beta1 = parameters.beta1, beta2 = parameters.beta2, epsilon = parameters.epsilon;
-  const double step = static_cast<double>(parameters.step);
-  const float rate = static_cast<float>(parameters.learning_rate / (1.0 - std::pow(static_cast<double>(beta1), step)));
-  const float correction = static_cast<float>(1.0 / (1.0 - std::pow(static_cast<double>(beta2), step)));
+namespace {
 
-  // Eigen arrays because a plain loop with std::sqrt does not vectorise while sqrt may set errno.
-  using Values = Eigen::Map<Eigen::ArrayXf>;
+// Eigen arrays because a plain loop with std::sqrt does not vectorise while sqrt may set errno.
+using Values = Eigen::Map<Eigen::ArrayXf>;
+using ConstValues = Eigen::Map<const Eigen::ArrayXf>;
+
+/// One update with the corrections for the moments' start at zero worked out.
+struct AdamStep {
+  AdamStep(const AdamParameters& parameters, std::int64_t step)
+      : beta1(parameters.beta1), beta2(parameters.beta2), epsilon(parameters.epsilon) {
+    const auto count = static_cast<double>(step);
+    rate = static_cast<float>(parameters.learning_rate / (1.0 - std::pow(static_cast<double>(beta1), count)));
+    correction = static_cast<float>(1.0 / (1.0 - std::pow(static_cast<double>(beta2), count)));
+  }
+
+  template <class Gradient>
+  void operator()(const Gradient& g, Values m, Values v, Values w) const {
+    m = beta1 * m + (1.0f - beta1) * g;
+    v = beta2 * v + (1.0f - beta2) * g.square();
+    w -= rate * m / ((correction * v).sqrt() + epsilon);
+  }
+
+  float beta1, beta2, epsilon;
+  float rate = 0.0f;
+  float correction = 0.0f;
+};
+
+}  // namespace
+
+void adam(Stream& stream, const AdamParameters& parameters, View<const StepControl> control, View<const float> gradient,
+          View<float> m, View<float> v, View<float> w) {
+  if (control[0].finite == 0) return;
+  const AdamStep step(parameters, control[0].step);
   for_flat_chunks(stream, w.size(), [&](std::int64_t begin, std::int64_t end) {
-    const Eigen::Map<const Eigen::ArrayXf> g(gradient.data + begin, end - begin);
-    Values mean(m.data + begin, end - begin), square(v.data + begin, end - begin), weight(w.data + begin, end - begin);
-    mean = beta1 * mean + (1.0f - beta1) * g;
-    square = beta2 * square + (1.0f - beta2) * g.square();
-    weight -= rate * mean / ((correction * square).sqrt() + epsilon);
+    const std::int64_t count = end - begin;
+    step(ConstValues(gradient.data + begin, count), Values(m.data + begin, count), Values(v.data + begin, count),
+         Values(w.data + begin, count));
   });
+}
+
+void update_demodulated(Stream& stream, const AdamParameters& parameters, float epsilon,
+                        std::span<const ParameterSegment> segments, View<const StepControl> control,
+                        View<const float> du, View<float> m, View<float> v, View<float> w, View<float> u,
+                        View<float> scale) {
+  if (control[0].finite == 0) return;
+  const AdamStep step(parameters, control[0].step);
+  for (const ParameterSegment& segment : segments) {
+    const std::int64_t channels = segment.channels, fan = segment.fan, nets = segment.nets;
+    const std::int64_t size = nets * channels * fan;
+    const auto part = [&](auto block) { return decltype(block)(block.data + segment.offset, {nets, channels * fan}); };
+    if (!segment.demodulated) {
+      adam(stream, parameters, control, part(du), part(m), part(v), part(w));
+      for_flat_chunks(stream, size, [&](std::int64_t begin, std::int64_t end) {
+        std::copy(part(w).data + begin, part(w).data + end, part(u).data + begin);
+      });
+      continue;
+    }
+    if (segment.dimension == OutputDimension::first) {
+      // A channel is a contiguous row, so that one pass serves all three steps while the row is in the cache.
+      stream.pool().parallel_for(nets * channels, [&](std::int64_t channel) {
+        const std::int64_t begin = segment.offset + channel * fan;
+        float& factor = scale[segment.scale + channel];
+        const Eigen::Map<Eigen::ArrayXf> effective(u.data + begin, fan);
+        const ConstValues upstream(du.data + begin, fan);
+        const auto inner = static_cast<float>(
+            lane_sum(begin, begin + fan, [&](std::int64_t i) { return static_cast<double>(du[i]) * u[i]; }));
+        step(factor * (upstream - effective * inner), Values(m.data + begin, fan), Values(v.data + begin, fan),
+             Values(w.data + begin, fan));
+        factor = demodulation_scale(
+            lane_sum(begin, begin + fan, [&](std::int64_t i) { return static_cast<double>(w[i]) * w[i]; }), epsilon);
+        Values(u.data + begin, fan) = ConstValues(w.data + begin, fan) * factor;
+      });
+      continue;
+    }
+    const View<float> scales(scale.data + segment.scale, {nets, channels});
+    const ArenaScope scope(stream.scratch());
+    const Shape shape{nets, 1, 1, fan, channels};
+    const View<float> gradient = stream.scratch().view<float>(shape);
+    const auto weight = [&](auto block) { return decltype(block)(block.data + segment.offset, shape); };
+    demodulate_backward(stream, segment.dimension, weight(u), scales, weight(du), WriteMode::overwrite, gradient);
+    adam(stream, parameters, control, gradient, weight(m), weight(v), weight(w));
+    demodulate(stream, segment.dimension, epsilon, weight(w), weight(u), scales);
+  }
 }
 
 void mean_deviation(Stream& stream, View<const float> x, View<float> result) {

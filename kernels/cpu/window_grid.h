@@ -11,7 +11,7 @@
 
 #include <vector>
 
-#include "core/device.h"
+#include "core/stream.h"
 #include "kernels/cpu/axis_map.h"
 #include "kernels/cpu/epilogue.h"
 

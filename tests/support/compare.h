@@ -2,6 +2,7 @@
 // Norms, inner products and views of test data, accumulated in double.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -51,6 +52,18 @@ double relative_error(const A& actual, const B& reference) {
   }
   const double scale = norm(reference) / std::sqrt(static_cast<double>(reference.size()));
   return scale > 0.0 ? largest / scale : (largest > 0.0 ? std::numeric_limits<double>::infinity() : 0.0);
+}
+
+/// Norm of the difference over the norm of the reference. Infinite if a size differs.
+template <class A, class B>
+double relative_distance(const A& actual, const B& reference) {
+  if (actual.size() != reference.size() || actual.empty()) return std::numeric_limits<double>::infinity();
+  double squares = 0.0;
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    const double difference = static_cast<double>(actual[i]) - static_cast<double>(reference[i]);
+    squares += difference * difference;
+  }
+  return std::sqrt(squares) / norm(reference);
 }
 
 /// What a float sum of `terms` random products may be off by, relative to its typical value. Partial sums grow like
