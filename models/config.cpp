@@ -18,6 +18,8 @@ constexpr Words<Upsampling, 2> kUpsamplings{{{Upsampling::transposed, "transpose
 constexpr Words<AdversarialLoss, 2> kAdversarial{{{AdversarialLoss::bce, "bce"}, {AdversarialLoss::lsgan, "lsgan"}}};
 constexpr Words<GradientForm, 2> kForms{{{GradientForm::combined, "combined"}, {GradientForm::separate, "separate"}}};
 
+constexpr Words<Precision, 2> kPrecisions{{{Precision::tf32, "tf32"}, {Precision::fp32, "fp32"}}};
+
 template <class Enum, std::size_t N>
 const char* word_of(const Words<Enum, N>& words, Enum value) {
   for (const auto& [known, word] : words)
@@ -41,10 +43,12 @@ const char* name(Norm norm) { return word_of(kNorms, norm); }
 const char* name(Upsampling upsampling) { return word_of(kUpsamplings, upsampling); }
 const char* name(AdversarialLoss loss) { return word_of(kAdversarial, loss); }
 const char* name(GradientForm form) { return word_of(kForms, form); }
+const char* name(Precision precision) { return word_of(kPrecisions, precision); }
 
 Norm parse_norm(std::string_view word) { return parse(kNorms, "norm", word); }
 Upsampling parse_upsampling(std::string_view word) { return parse(kUpsamplings, "upsampling", word); }
 AdversarialLoss parse_adversarial(std::string_view word) { return parse(kAdversarial, "adversarial loss", word); }
 GradientForm parse_gradient_form(std::string_view word) { return parse(kForms, "gradient form", word); }
+Precision parse_precision(std::string_view word) { return parse(kPrecisions, "precision", word); }
 
 }  // namespace clade

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/stream.h"
 #include "kernels/kernel_types.h"
 
 namespace clade {
@@ -54,17 +55,20 @@ struct TrainConfig {
   int pool = 0;  ///< size of the pool of old fakes for the discriminators, 0 = off
   int patch = 32;
   std::uint64_t seed = 0;
+  Precision precision = Precision::tf32;  ///< of convolutions on a CUDA device
 };
 
 const char* name(Norm norm);
 const char* name(Upsampling upsampling);
 const char* name(AdversarialLoss loss);
 const char* name(GradientForm form);
+const char* name(Precision precision);
 
 /// Inverses of `name`. Throw Error(usage) for an unknown word.
 Norm parse_norm(std::string_view word);
 Upsampling parse_upsampling(std::string_view word);
 AdversarialLoss parse_adversarial(std::string_view word);
 GradientForm parse_gradient_form(std::string_view word);
+Precision parse_precision(std::string_view word);
 
 }  // namespace clade

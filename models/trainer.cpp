@@ -72,6 +72,7 @@ struct Trainer::Impl {
         log(s, {kMaxSteps, kLoggedCount}),
         x(s, images()),
         y(s, images()) {
+    s.set_precision(c.precision);
     generators.allocate(s, c.learning_rate);
     discriminators.allocate(s, c.learning_rate);
     generators.block.initialise(s, c.seed, kGeneratorStream);

@@ -40,7 +40,8 @@ struct StepLosses {
 /// Two generators, two discriminators and their Adam states.
 class Trainer {
  public:
-  /// Initial weights N(0, 0.02) from config.seed, biases 0. `stream` must outlive the trainer.
+  /// Initial weights N(0, 0.02) from config.seed, biases 0. `stream` must outlive the trainer, which sets its
+  /// precision.
   Trainer(const TrainConfig& config, Stream& stream);
   ~Trainer();
 

@@ -22,7 +22,7 @@ struct ApplyOptions {
   std::string output;
   std::optional<int> stride;
   std::optional<int> batch;
-  std::optional<std::string> plane, slice_axis, intensity, norm;
+  std::optional<std::string> plane, slice_axis, intensity, norm, precision;
   std::string dtype = "float32";
   bool patches = false;
   bool dry_run = false;
@@ -52,6 +52,8 @@ void add_options(CLI::App& app, ApplyOptions& o) {
       ->group(how);
   app.add_option("--batch", o.batch, "Tiles per call of the network [CPU 32, CUDA 256]")
       ->check(in_range(1, 65536))
+      ->group(how);
+  app.add_option("--precision", o.precision, "Convolutions on a CUDA device: tf32 or fp32 (slower) [tf32]")
       ->group(how);
   app.add_option("--plane", o.plane, "Low-resolution plane: sagittal, coronal or axial [model]")->group(how);
   app.add_option("--slice-axis", o.slice_axis, "Axis across the slices: i, j or k [largest spacing]")->group(how);
@@ -267,6 +269,7 @@ int main(int argc, char** argv) {
     check_usage(app, options);
     ThreadPool pool(common.threads);
     Stream stream(select_device(common.device, console.log()), pool);
+    if (options.precision) stream.set_precision(parse_precision(*options.precision));
     if (options.patches) {
       apply_to_patches(options, common.force, stream);
     } else {

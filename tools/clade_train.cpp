@@ -17,7 +17,7 @@ struct TrainingOptions {
   std::string output;
   std::string preset = "mri";
   bool paper = false;
-  std::optional<std::string> norm, gradient_form, adversarial, upsample, intensity, plane, slice_axis;
+  std::optional<std::string> norm, gradient_form, adversarial, upsample, intensity, plane, slice_axis, precision;
   std::optional<double> lambda_cycle, lambda_identity, lambda_gradient, learning_rate, range, foreground;
   std::optional<int> batch, pool, patch, patches_per_slice, base_channels, residual_blocks;
   std::optional<std::uint64_t> seed;
@@ -71,6 +71,8 @@ void add_training_options(CLI::App& app, TrainingOptions& o) {
       ->group(kTraining);
   app.add_option("--pool", o.pool, "Old fakes kept for the discriminators, 0 = off [0]")
       ->check(in_range(0, 10000))
+      ->group(kTraining);
+  app.add_option("--precision", o.precision, "Convolutions on a CUDA device: tf32 or fp32 (slower) [tf32]")
       ->group(kTraining);
   app.add_option("--seed", o.seed, "Of all random numbers [0]")->group(kTraining);
   app.add_option("--init", o.init, "Model to start from; its tensors set the network")->group(kTraining);
@@ -161,6 +163,7 @@ TrainingSettings make_settings(const TrainingOptions& o) {
   assign(train.pool, o.pool);
   assign(train.patch, o.patch);
   assign(train.seed, o.seed);
+  if (o.precision) train.precision = parse_precision(*o.precision);
   assign(s.patches_per_slice, o.patches_per_slice);
   assign(s.foreground, o.foreground);
   assign(s.range, o.range);

@@ -61,6 +61,7 @@ nlohmann::ordered_json to_json(const TrainingSettings& s) {
   json["learning_rate"] = train.learning_rate;
   json["batch"] = train.batch;
   json["pool"] = train.pool;
+  json["precision"] = name(train.precision);
   json["patch"] = train.patch;
   json["patches_per_slice"] = s.patches_per_slice;
   json["foreground"] = s.foreground;
@@ -98,6 +99,7 @@ TrainingSettings settings_from_json(const nlohmann::json& json) {
     train.learning_rate = json.at("learning_rate").get<double>();
     train.batch = json.at("batch").get<int>();
     train.pool = json.at("pool").get<int>();
+    train.precision = parse_precision(json.value("precision", name(train.precision)));
     train.patch = json.at("patch").get<int>();
     train.seed = json.at("seed").get<std::uint64_t>();
     s.patches_per_slice = json.at("patches_per_slice").get<int>();
