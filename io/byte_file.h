@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "core/error.h"
+#include "io/gzip_encoder.h"
 
 struct gzFile_s;
 
@@ -43,8 +45,9 @@ enum class Compression { none, gzip };
 /// Writes a new file from its start.
 class ByteWriter {
  public:
-  /// `name` is the path that errors speak of: that of the final file if `path` is a temporary one.
-  ByteWriter(const std::filesystem::path& path, Compression compression, std::filesystem::path name);
+  /// `name` is the path that errors speak of: that of the final file if `path` is a temporary one. `pool` compresses.
+  ByteWriter(const std::filesystem::path& path, Compression compression, std::filesystem::path name,
+             ThreadPool* pool = nullptr);
   ~ByteWriter();
   ByteWriter(const ByteWriter&) = delete;
   ByteWriter& operator=(const ByteWriter&) = delete;
@@ -55,10 +58,12 @@ class ByteWriter {
   void close();
 
  private:
+  void write_plain(const void* from, std::size_t size);
   [[noreturn]] void fail_write(int error) const;
 
   std::filesystem::path name_;
   gzFile_s* file_;
+  std::optional<GzipEncoder> encoder_;
 };
 
 }  // namespace clade

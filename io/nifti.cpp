@@ -393,7 +393,7 @@ Volume read_nifti_header(const std::filesystem::path& path, const Log& log) {
   });
 }
 
-void write_nifti(const std::filesystem::path& path, const Volume& volume, VoxelType type) {
+void write_nifti(const std::filesystem::path& path, const Volume& volume, VoxelType type, ThreadPool* pool) {
   CLADE_CHECK(has_nifti_extension(path), ErrorCode::output, path.string(), ": the name must end in .nii or .nii.gz");
   CLADE_CHECK(std::int64_t(volume.voxels.size()) == volume.geometry.voxel_count(), ErrorCode::internal,
               "volume without its voxels");
@@ -405,7 +405,7 @@ void write_nifti(const std::filesystem::path& path, const Volume& volume, VoxelT
   const double slope = as_stored ? volume.slope : 1.0;
   const double intercept = as_stored ? volume.intercept : 0.0;
   write_atomically(path, [&](const std::filesystem::path& temporary) {
-    ByteWriter writer(temporary, path.extension() == ".gz" ? Compression::gzip : Compression::none, path);
+    ByteWriter writer(temporary, path.extension() == ".gz" ? Compression::gzip : Compression::none, path, pool);
     write_header(writer, make_fields(volume, type, slope, intercept), volume.nifti_version);
     write_voxels(writer, volume, type, slope, intercept);
     writer.close();

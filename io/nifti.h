@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/log.h"
+#include "core/parallel.h"
 #include "io/volume.h"
 
 namespace clade {
@@ -19,8 +20,10 @@ Volume read_nifti_header(const std::filesystem::path& path, const Log& log = {})
 
 /// Writes a volume whole or not at all. Integer types are rounded and clamped to their range; with `type` equal to
 /// volume.stored_type the slope and intercept of the volume are used, else 1 and 0.
-/// Throws Error(output) if the path does not end in .nii or .nii.gz or cannot be written.
-void write_nifti(const std::filesystem::path& path, const Volume& volume, VoxelType type = VoxelType::float32);
+/// `pool` shares the work of compressing. Throws Error(output) if the path does not end in .nii or .nii.gz or cannot be
+/// written.
+void write_nifti(const std::filesystem::path& path, const Volume& volume, VoxelType type = VoxelType::float32,
+                 ThreadPool* pool = nullptr);
 
 /// True for names that end in .nii or .nii.gz.
 bool has_nifti_extension(const std::filesystem::path& path);

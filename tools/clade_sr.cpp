@@ -150,7 +150,7 @@ class Application {
     const VoxelType type = options_.dtype == "same"    ? result.stored_type
                            : options_.dtype == "int16" ? VoxelType::int16
                                                        : VoxelType::float32;
-    write_nifti(job.output, result, type);
+    write_nifti(job.output, result, type, &model_.stream().pool());
     if (!preview_) return;
     preview_->add_column("CLADE", result);
     if (!options_.preview_reference.empty())
