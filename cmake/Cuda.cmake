@@ -3,7 +3,7 @@
 #   ON       compiled by nvcc for the GPUs of CLADE_CUDA_ARCHITECTURES, with PTX of the last one for newer ones
 #   EMULATE  the same files compiled as C++, every CUDA thread a fiber (docs/cuda-emulation.md); for tests only
 #   OFF      no CUDA
-#   AUTO     ON where nvcc is found, else OFF
+#   AUTO     ON where nvcc 12 or newer is found, else OFF
 set(CLADE_CUDA AUTO CACHE STRING "CUDA backend: AUTO, ON, OFF or EMULATE")
 set_property(CACHE CLADE_CUDA PROPERTY STRINGS AUTO ON OFF EMULATE)
 set(CLADE_CUDA_ARCHITECTURES "80-real;86-real;90" CACHE STRING "Compute capabilities to compile for")
@@ -11,10 +11,14 @@ set(CLADE_CUDA_ARCHITECTURES "80-real;86-real;90" CACHE STRING "Compute capabili
 if(CLADE_CUDA STREQUAL "AUTO")
   include(CheckLanguage)
   check_language(CUDA)
+  set(CLADE_CUDA_MODE OFF)
   if(CMAKE_CUDA_COMPILER)
-    set(CLADE_CUDA_MODE ON)
-  else()
-    set(CLADE_CUDA_MODE OFF)
+    execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --version OUTPUT_VARIABLE nvcc_version)
+    if(nvcc_version MATCHES "release ([0-9]+)\\." AND CMAKE_MATCH_1 GREATER_EQUAL 12)
+      set(CLADE_CUDA_MODE ON)
+    else()
+      message(STATUS "CLADE: ${CMAKE_CUDA_COMPILER} is too old for C++20; it is not used")
+    endif()
   endif()
 else()
   set(CLADE_CUDA_MODE ${CLADE_CUDA})

@@ -48,9 +48,11 @@ class BasicTensor {
     stream.copy_to_device(memory_.get(), values.data(), values.size_bytes());
   }
   /// The values, once the work given to the stream is done.
-  std::vector<T> values(Stream& stream) const {
-    std::vector<T> result(static_cast<std::size_t>(size()));
-    stream.copy_to_host(result.data(), memory_.get(), result.size() * sizeof(T));
+  std::vector<T> values(Stream& stream) const { return values(stream, 0, size()); }
+  /// `count` of them from `offset` on.
+  std::vector<T> values(Stream& stream, std::int64_t offset, std::int64_t count) const {
+    std::vector<T> result(static_cast<std::size_t>(count));
+    stream.copy_to_host(result.data(), memory_.get() + offset, result.size() * sizeof(T));
     return result;
   }
 

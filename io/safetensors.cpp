@@ -229,23 +229,45 @@ TensorFile read_file(const std::filesystem::path& path) {
   return file;
 }
 
-std::string make_header(const TensorFile& file) {
+std::uint64_t byte_count(const std::vector<std::int64_t>& shape) {
+  std::int64_t count = 1;
+  for (std::int64_t extent : shape) count *= extent;
+  return static_cast<std::uint64_t>(count) * sizeof(float);
+}
+
+template <class File>
+std::string make_header(const File& file) {
   // nlohmann's objects are sorted by key, so equal contents make equal bytes.
   json header = json::object();
   if (!file.metadata.empty()) header[kMetadata] = file.metadata;
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : file.tensors) {
-    std::int64_t count = 1;
-    for (std::int64_t extent : tensor.shape) count *= extent;
-    CLADE_CHECK(count == static_cast<std::int64_t>(tensor.values.size()), ErrorCode::internal, "tensor ", name, " has ",
-                tensor.values.size(), " values, its shape ", count);
-    const std::uint64_t end = offset + tensor.values.size() * sizeof(float);
+    const std::uint64_t end = offset + byte_count(tensor.shape);
     header[name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump(-1, ' ', false, json::error_handler_t::replace);
   text.resize((text.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
   return text;
+}
+
+/// values_of(tensor) gives the values of one of the file's tensors.
+template <class File, class ValuesOf>
+void write_file(const std::filesystem::path& path, const File& file, const ValuesOf& values_of) {
+  const std::string header = make_header(file);
+  write_atomically(path, [&](const std::filesystem::path& temporary) {
+    ByteWriter writer(temporary, Compression::none, path);
+    const std::uint64_t size = header.size();
+    writer.write(&size, sizeof(size));
+    writer.write(header.data(), header.size());
+    for (const auto& [name, tensor] : file.tensors) {
+      decltype(auto) values = values_of(tensor);
+      CLADE_CHECK(values.size() * sizeof(float) == byte_count(tensor.shape), ErrorCode::internal, "tensor ", name,
+                  " has ", values.size(), " values, which is not its shape");
+      writer.write(values.data(), values.size() * sizeof(float));
+    }
+    writer.close();
+  });
 }
 
 }  // namespace
@@ -264,17 +286,20 @@ TensorFile read_safetensors(const std::filesystem::path& path, ErrorCode code) {
   }
 }
 
+std::map<std::string, HostTensor> load(const std::map<std::string, LazyTensor>& tensors) {
+  std::map<std::string, HostTensor> loaded;
+  for (const auto& [name, tensor] : tensors) loaded[name] = {tensor.shape, tensor.values()};
+  return loaded;
+}
+
+TensorFile load(const LazyTensorFile& file) { return {load(file.tensors), file.metadata}; }
+
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
-  const std::string header = make_header(file);
-  write_atomically(path, [&](const std::filesystem::path& temporary) {
-    ByteWriter writer(temporary, Compression::none, path);
-    const std::uint64_t size = header.size();
-    writer.write(&size, sizeof(size));
-    writer.write(header.data(), header.size());
-    for (const auto& [name, tensor] : file.tensors)
-      writer.write(tensor.values.data(), tensor.values.size() * sizeof(float));
-    writer.close();
-  });
+  write_file(path, file, [](const HostTensor& tensor) -> const std::vector<float>& { return tensor.values; });
+}
+
+void write_safetensors(const std::filesystem::path& path, const LazyTensorFile& file) {
+  write_file(path, file, [](const LazyTensor& tensor) { return tensor.values(); });
 }
 
 }  // namespace clade

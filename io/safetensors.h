@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -27,6 +28,21 @@ struct TensorFile {
   const HostTensor& at(const std::string& name, ErrorCode code = ErrorCode::model) const;
 };
 
+/// A tensor whose values are made when they are needed: a training's state is as large as the training itself.
+struct LazyTensor {
+  std::vector<std::int64_t> shape;
+  std::function<std::vector<float>()> values;
+};
+
+struct LazyTensorFile {
+  std::map<std::string, LazyTensor> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+/// Makes all values.
+std::map<std::string, HostTensor> load(const std::map<std::string, LazyTensor>& tensors);
+TensorFile load(const LazyTensorFile& file);
+
 /// Reads a file of F32 tensors (F16, BF16 and F64 are converted). Nothing in the header is trusted: lengths, offsets,
 /// overlaps and products are checked before memory is taken. Throws Error(`code`) naming file and cause.
 TensorFile read_safetensors(const std::filesystem::path& path, ErrorCode code = ErrorCode::model);
@@ -34,5 +50,7 @@ TensorFile read_safetensors(const std::filesystem::path& path, ErrorCode code = 
 /// Writes a file whole or not at all; the header is padded so that data starts at a multiple of 8. The bytes depend
 /// on the contents only. Throws Error(output).
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
+/// The same with one tensor in memory at a time.
+void write_safetensors(const std::filesystem::path& path, const LazyTensorFile& file);
 
 }  // namespace clade

@@ -16,20 +16,21 @@ std::vector<std::int64_t> file_shape(const Shape& shape) {
   return {shape[1], shape[4], shape[2], shape[3]};
 }
 
-// Calls visit(index in the file tensor, index in the block) for every value of one net.
+// Values of one net of a parameter.
+std::int64_t net_size(const Parameter& parameter) { return parameter.shape.size() / parameter.shape[0]; }
+
+// Calls visit(index in the file tensor, index in the values of the net) for every value.
 template <class Visit>
-void for_each_value(const Parameter& parameter, int net, const Visit& visit) {
+void for_each_value(const Parameter& parameter, const Visit& visit) {
   const Shape& s = parameter.shape;
   if (s.rank() == 2) {
-    for (std::int64_t c = 0; c < s[1]; ++c) visit(c, parameter.offset + net * s[1] + c);
+    for (std::int64_t c = 0; c < s[1]; ++c) visit(c, c);
     return;
   }
   const std::int64_t taps = s[2] * s[3];
-  const std::int64_t base = parameter.offset + net * s[1] * taps * s[4];
   for (std::int64_t d0 = 0; d0 < s[1]; ++d0)
     for (std::int64_t tap = 0; tap < taps; ++tap)
-      for (std::int64_t d1 = 0; d1 < s[4]; ++d1)
-        visit((d0 * s[4] + d1) * taps + tap, base + (d0 * taps + tap) * s[4] + d1);
+      for (std::int64_t d1 = 0; d1 < s[4]; ++d1) visit((d0 * s[4] + d1) * taps + tap, (d0 * taps + tap) * s[4] + d1);
 }
 
 std::string print(const std::vector<std::int64_t>& shape) {
@@ -78,18 +79,20 @@ std::vector<Var> ParameterBlock::bind_constants(Tape& tape, const Tensor& values
   return vars;
 }
 
-void ParameterBlock::export_to(Stream& stream, std::map<std::string, HostTensor>& tensors, const Tensor& block,
+void ParameterBlock::export_to(Stream& stream, std::map<std::string, LazyTensor>& tensors, const Tensor& block,
                                const std::string& suffix) const {
-  const std::vector<float> values = block.values(stream);
   for (const Parameter& parameter : parameters_)
-    for (int net = 0; net < nets(); ++net) {
-      HostTensor& tensor = tensors[nets_[static_cast<std::size_t>(net)] + "." + parameter.name + suffix];
-      tensor.shape = file_shape(parameter.shape);
-      tensor.values.resize(static_cast<std::size_t>(parameter.shape.size() / nets()));
-      for_each_value(parameter, net, [&](std::int64_t file, std::int64_t own) {
-        tensor.values[static_cast<std::size_t>(file)] = values[static_cast<std::size_t>(own)];
-      });
-    }
+    for (int net = 0; net < nets(); ++net)
+      tensors[nets_[static_cast<std::size_t>(net)] + "." + parameter.name + suffix] = {
+          file_shape(parameter.shape), [&stream, &block, &parameter, net] {
+            const std::int64_t size = net_size(parameter);
+            const std::vector<float> own = block.values(stream, parameter.offset + net * size, size);
+            std::vector<float> values(own.size());
+            for_each_value(parameter, [&](std::int64_t file, std::int64_t inside) {
+              values[static_cast<std::size_t>(file)] = own[static_cast<std::size_t>(inside)];
+            });
+            return values;
+          }};
 }
 
 int ParameterBlock::import_from(Stream& stream, const std::map<std::string, HostTensor>& tensors, Tensor& block,
@@ -107,8 +110,9 @@ int ParameterBlock::import_from(Stream& stream, const std::map<std::string, Host
       const HostTensor& tensor = entry->second;
       CLADE_CHECK(tensor.shape == file_shape(parameter.shape), ErrorCode::model, "tensor ", name, " is ",
                   print(tensor.shape), ", expected ", print(file_shape(parameter.shape)));
-      for_each_value(parameter, net, [&](std::int64_t file, std::int64_t own) {
-        values[static_cast<std::size_t>(own)] = tensor.values[static_cast<std::size_t>(file)];
+      float* own = values.data() + parameter.offset + net * net_size(parameter);
+      for_each_value(parameter, [&](std::int64_t file, std::int64_t inside) {
+        own[inside] = tensor.values[static_cast<std::size_t>(file)];
       });
       ++found;
     }

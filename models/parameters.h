@@ -44,8 +44,9 @@ class ParameterBlock {
   /// The same as constants.
   std::vector<Var> bind_constants(Tape& tape, const Tensor& values) const;
 
-  /// Adds "net.name" + suffix for every parameter, read from a block laid out like this one, in file layout.
-  void export_to(Stream& stream, std::map<std::string, HostTensor>& tensors, const Tensor& block,
+  /// Adds "net.name" + suffix for every parameter, read from a block laid out like this one, in file layout. All of it
+  /// must live on until the values are made.
+  void export_to(Stream& stream, std::map<std::string, LazyTensor>& tensors, const Tensor& block,
                  const std::string& suffix = "") const;
   /// The reverse. Returns how many tensors were found; `required`: a missing one is an Error(model).
   int import_from(Stream& stream, const std::map<std::string, HostTensor>& tensors, Tensor& block,

@@ -121,10 +121,9 @@ struct Trainer::Impl {
   std::vector<StepLosses> run(std::int64_t first, int count);
   std::map<std::string, HostTensor> gradients();
 
-  HostTensor save_pool(const Tensor& pool) const {
-    HostTensor images{{pooled_count(), 1, config.patch, config.patch}, pool.values(stream)};
-    images.values.resize(static_cast<std::size_t>(pooled_count() * pixels()));
-    return images;
+  LazyTensor save_pool(const Tensor& pool) const {
+    return {{pooled_count(), 1, config.patch, config.patch},
+            [this, &pool] { return pool.values(stream, 0, pooled_count() * pixels()); }};
   }
   void load_pool(const HostTensor& images, Tensor& pool) const {
     CLADE_CHECK((images.shape == std::vector<std::int64_t>{pooled_count(), 1, config.patch, config.patch}),
@@ -280,9 +279,9 @@ std::map<std::string, HostTensor> Trainer::Impl::gradients() {
   const Losses losses = evaluate(tape, g, d, false);
   tape.backward(losses.generator, g.parameters);
   tape.backward(losses.discriminator, d);
-  std::map<std::string, HostTensor> tensors;
+  std::map<std::string, LazyTensor> tensors;
   for (const TrainedBlock* part : {&generators, &discriminators}) part->block.export_to(stream, tensors, part->gradients);
-  return tensors;
+  return load(tensors);
 }
 
 Trainer::Trainer(const TrainConfig& config, Stream& stream) : impl_(std::make_unique<Impl>(config, stream)) {}
@@ -303,8 +302,8 @@ std::map<std::string, HostTensor> Trainer::gradients(std::span<const float> x, s
   return impl_->gradients();
 }
 
-std::map<std::string, HostTensor> Trainer::weights() const {
-  std::map<std::string, HostTensor> tensors;
+std::map<std::string, LazyTensor> Trainer::weights() const {
+  std::map<std::string, LazyTensor> tensors;
   for (const TrainedBlock* part : {&impl_->generators, &impl_->discriminators})
     part->block.export_to(impl_->stream, tensors, part->block.values());
   return tensors;
@@ -319,8 +318,8 @@ void Trainer::load_weights(const std::map<std::string, HostTensor>& tensors) {
   if (impl_->effective) impl_->effective->refresh(impl_->stream, impl_->generators.block);
 }
 
-TensorFile Trainer::state() const {
-  TensorFile file;
+LazyTensorFile Trainer::state() const {
+  LazyTensorFile file;
   file.tensors = weights();
   for (const TrainedBlock* part : {&impl_->generators, &impl_->discriminators}) {
     part->block.export_to(impl_->stream, file.tensors, part->adam->first_moment(), ".exp_avg");

@@ -1,10 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing, builds everything and runs all tests. With CI set, warnings are errors.
+# Installs what is missing, builds everything and runs all tests: on the processors of this machine (with nvcc the
+# CUDA kernels are compiled too, and tested where there is a GPU), then the CUDA kernels in emulation under
+# AddressSanitizer and UndefinedBehaviorSanitizer. With CI set, warnings are errors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scripts/setup.sh
-cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCLADE_WERROR="$([[ -n "${CI:-}" ]] && echo ON || echo OFF)"
+scripts/setup.sh --test
+werror=$([[ -n "${CI:-}" ]] && echo ON || echo OFF)
+
+cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCLADE_WERROR="$werror"
+grep -q 'CMAKE_CUDA_COMPILER:.*nvcc' build/CMakeCache.txt || echo "test: no nvcc here, the CUDA kernels are not compiled for a GPU"
 cmake --build build
 ctest --test-dir build --output-on-failure
+
+cmake -S . -B build-emulation -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DCLADE_WERROR="$werror" \
+  -DCLADE_CUDA=EMULATE -DCLADE_SANITIZE=ON -DCLADE_TOOLS=OFF
+cmake --build build-emulation
+ctest --test-dir build-emulation --output-on-failure -j "$(nproc)"

@@ -184,7 +184,7 @@ TEST_CASE("broken models exit with 4", "[cli]") {
     file.tensors["generator_x.encoder.1.weight"].shape = {8, 16, 3, 3};
     write_safetensors(model, file);
   }
-  SECTION("no generator") { write_safetensors(model, {}); }
+  SECTION("no generator") { write_safetensors(model, TensorFile{}); }
   check_refused(run("clade_sr", {"-m", model.string(), "-i", (folder / "v.nii.gz").string(), "-o",
                                  (folder / "out.nii.gz").string()}),
                 4, {"m.safetensors"});

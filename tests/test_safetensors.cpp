@@ -67,7 +67,7 @@ TEST_CASE("the bytes of a file are those of the format", "[safetensors]") {
 
 TEST_CASE("an empty file of tensors is legal", "[safetensors]") {
   const TempDir folder;
-  write_safetensors(folder / "a.safetensors", {});
+  write_safetensors(folder / "a.safetensors", TensorFile{});
   CHECK(read_safetensors(folder / "a.safetensors").tensors.empty());
 }
 
@@ -176,7 +176,7 @@ TEST_CASE("files that are not there, and folders", "[safetensors]") {
   const TempDir folder;
   CHECK(contains(error_of(ErrorCode::model, [&] { read_safetensors(folder / "none"); }), "no such file"));
   error_of(ErrorCode::model, [&] { read_safetensors(folder.path()); });
-  error_of(ErrorCode::output, [&] { write_safetensors(folder / "none/a.safetensors", {}); });
+  error_of(ErrorCode::output, [&] { write_safetensors(folder / "none/a.safetensors", TensorFile{}); });
 }
 
 TEST_CASE("a tensor whose shape is not its size is not written", "[safetensors]") {

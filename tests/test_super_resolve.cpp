@@ -77,7 +77,7 @@ TEST_CASE("super-resolution does not depend on batch, slab or threads", "[super_
     Stream stream(Device{}, pool);
     const Trainer trainer(config, stream);
     TensorFile file;
-    file.tensors = trainer.weights();
+    file.tensors = load(trainer.weights());
     SuperResolver model(file, {}, stream);
     Volume volume = make_volume({18, 40, 9}, 4.3);
     SuperResolveOptions options;
@@ -119,14 +119,14 @@ TEST_CASE("a training with an image pool continues from its state bit by bit", "
   };
   Trainer unbroken(config, stream);
   for (std::uint64_t i = 0; i < 3; ++i) step(unbroken, i);
-  const TensorFile saved = unbroken.state();
+  const TensorFile saved = load(unbroken.state());
   for (std::uint64_t i = 3; i < 6; ++i) step(unbroken, i);
 
   Trainer resumed(config, stream);
   resumed.load_state(saved);
   CHECK(resumed.step_count() == 3);
   for (std::uint64_t i = 3; i < 6; ++i) step(resumed, i);
-  const TensorFile a = unbroken.state(), b = resumed.state();
+  const TensorFile a = load(unbroken.state()), b = load(resumed.state());
   REQUIRE(a.tensors.size() == b.tensors.size());
   for (const auto& [key, tensor] : a.tensors) {
     INFO(key);
@@ -141,7 +141,7 @@ TEST_CASE("models that do not fit are refused with the tensor's name", "[model]"
   config.generator = {4, 2, Norm::demod, Upsampling::transposed};
   const Trainer trainer(config, stream);
   TensorFile file;
-  file.tensors = trainer.weights();
+  file.tensors = load(trainer.weights());
   const auto refused = [&](const TensorFile& broken, const std::string& word) {
     try {
       SuperResolver model(broken, {}, stream);

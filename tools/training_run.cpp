@@ -223,7 +223,7 @@ class TrainingRun {
   }
 
   void validate_all(StepLines& log, StepLines& scores) {
-    SuperResolver model({trainer_.weights(), metadata()}, {}, stream_);
+    SuperResolver model({load(trainer_.weights()), metadata()}, {}, stream_);
     SuperResolveOptions options;
     options.slice_axis = settings_.slice_axis;
     for (const std::string& path : settings_.validate) {
@@ -251,7 +251,7 @@ class TrainingRun {
     if (saved_) return;
     log.flush();
     scores.flush();
-    TensorFile state = trainer_.state();
+    LazyTensorFile state = trainer_.state();
     state.metadata[kEpochKey] = std::to_string(epoch_);
     state.metadata[kPositionKey] = std::to_string(position_);
     write_safetensors(folder_.state(), state);
@@ -265,7 +265,7 @@ class TrainingRun {
   }
 
   void write_model(const std::filesystem::path& path) const {
-    write_safetensors(path, {trainer_.weights(), metadata()});
+    write_safetensors(path, LazyTensorFile{trainer_.weights(), metadata()});
   }
 
   std::string progress_text() const {
