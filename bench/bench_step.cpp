@@ -1,8 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // A training step and super-resolution of patches with full-size networks.
+//   bench_step [--device=cpu|cuda] [--threads=N] [options of Google Benchmark]
+// On a CUDA device an iteration is a chunk of captured steps, or of calls of the network, and one wait at its end;
+// "step_seconds" and "patches/s" count what is in it.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "core/philox.h"
+#include "engine/tensor.h"
 #include "models/model.h"
 #include "models/trainer.h"
 
@@ -10,9 +22,26 @@ using namespace clade;
 
 namespace {
 
-// Work of one sample, architecture: six generator passes and two discriminators, forward and both gradients.
+// Work of one sample (docs/architecture.md): six generator passes and two discriminators, forward and both gradients.
 constexpr double kStepFlop = 20.4e9;
 constexpr double kPatchFlop = 1.07e9;
+constexpr int kCalls = 16;  // of the network between two waits for a CUDA device
+
+struct Case {
+  Device device;
+  int threads;
+  Upsampling upsampling;
+  Precision precision;
+  int batch;
+
+  TrainConfig config() const {
+    TrainConfig result;
+    result.generator.upsampling = upsampling;
+    result.precision = precision;
+    result.batch = batch;
+    return result;
+  }
+};
 
 std::vector<float> random_patches(int count, std::uint64_t stream) {
   RandomSequence random(5, RandomUse::test, stream);
@@ -21,49 +50,96 @@ std::vector<float> random_patches(int count, std::uint64_t stream) {
   return values;
 }
 
-void training_step(benchmark::State& state, Upsampling upsampling) {
-  ThreadPool pool(static_cast<int>(state.range(1)));
-  Stream stream(Device{}, pool);
-  TrainConfig config;
-  config.generator.upsampling = upsampling;
-  config.batch = static_cast<int>(state.range(0));
-  Trainer trainer(config, stream);
-  const std::vector<float> x = random_patches(config.batch, 1), y = random_patches(config.batch, 2);
-  trainer.step(x, y);
-  for (auto _ : state) trainer.step(x, y);
-  const double samples = static_cast<double>(state.iterations()) * config.batch;
-  state.counters["samples/s"] = benchmark::Counter(samples, benchmark::Counter::kIsRate);
-  state.counters["GFLOP/s"] = benchmark::Counter(samples * kStepFlop * 1e-9, benchmark::Counter::kIsRate);
+void count_work(benchmark::State& state, const char* name, double items, double flop) {
+  state.counters[name] = benchmark::Counter(items, benchmark::Counter::kIsRate);
+  state.counters["GFLOP/s"] = benchmark::Counter(items * flop * 1e-9, benchmark::Counter::kIsRate);
 }
 
-void inference(benchmark::State& state, Upsampling upsampling) {
-  ThreadPool pool(static_cast<int>(state.range(1)));
-  Stream stream(Device{}, pool);
-  TrainConfig config;
-  config.generator.upsampling = upsampling;
+void training_step(benchmark::State& state, const Case& c) {
+  ThreadPool pool(c.threads);
+  Stream stream(c.device, pool);
+  Trainer trainer(c.config(), stream);
+  const int steps = c.device.is_cpu() ? 1 : Trainer::kMaxSteps;
+  const int pairs = steps * c.batch;
+  trainer.load_pairs(random_patches(pairs, 1), random_patches(pairs, 2));
+  trainer.run(0, steps);  // arenas grow, the step is captured
+  for (auto _ : state) trainer.run(0, steps);
+  const double done = static_cast<double>(state.iterations()) * steps;
+  state.counters["step_seconds"] = benchmark::Counter(done, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  count_work(state, "samples/s", done * c.batch, kStepFlop);
+}
+
+void inference(benchmark::State& state, const Case& c) {
+  ThreadPool pool(c.threads);
+  Stream stream(c.device, pool);
   TensorFile file;
-  file.tensors = Trainer(config, stream).weights();
+  file.tensors = load(Trainer(c.config(), stream).weights());
   SuperResolver model(file, {}, stream);
-  const int batch = static_cast<int>(state.range(0));
-  const std::vector<float> x = random_patches(batch, 1);
-  std::vector<float> y(x.size());
-  model.apply(x, batch, 32, 32, y);
-  for (auto _ : state) model.apply(x, batch, 32, 32, y);
-  const double patches = static_cast<double>(state.iterations()) * batch;
-  state.counters["patches/s"] = benchmark::Counter(patches, benchmark::Counter::kIsRate);
-  state.counters["GFLOP/s"] = benchmark::Counter(patches * kPatchFlop * 1e-9, benchmark::Counter::kIsRate);
+  const Tensor x(stream, {c.batch, 32, 32}, random_patches(c.batch, 1));
+  Tensor y(stream, x.shape());
+  const int calls = c.device.is_cpu() ? 1 : kCalls;
+  const auto apply = [&] {
+    for (int i = 0; i < calls; ++i) model.apply(x.view(), y.view());
+    stream.synchronize();
+  };
+  apply();
+  for (auto _ : state) apply();
+  count_work(state, "patches/s", static_cast<double>(state.iterations()) * calls * c.batch, kPatchFlop);
 }
 
-// Arguments: batch, threads.
-BENCHMARK_CAPTURE(training_step, transposed, Upsampling::transposed)
-    ->Args({1, 1})->Args({1, 2})->Args({16, 2})->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK_CAPTURE(training_step, resize, Upsampling::resize)
-    ->Args({1, 2})->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK_CAPTURE(inference, transposed, Upsampling::transposed)
-    ->Args({32, 1})->Args({8, 2})->Args({32, 2})->Args({64, 2})->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK_CAPTURE(inference, resize, Upsampling::resize)
-    ->Args({32, 2})->Unit(benchmark::kMillisecond)->UseRealTime();
+void add(const char* name, void (*function)(benchmark::State&, const Case&), const Case& c) {
+  // The CPU always computes in float32.
+  const char* precision = clade::name(c.device.is_cpu() ? Precision::fp32 : c.precision);
+  benchmark::RegisterBenchmark(
+      str(name, '/', clade::name(c.upsampling), '/', precision, "/batch:", c.batch, '/').c_str(), function, c)
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
+}
+
+void add_all(Device device, int threads) {
+  const std::vector<Precision> precisions =
+      device.is_cpu() ? std::vector{Precision::fp32} : std::vector{Precision::tf32, Precision::fp32};
+  const std::vector<int> calls = device.is_cpu() ? std::vector{8, 32, 64} : std::vector{16, 64, 256, 1024};
+  for (const Upsampling upsampling : {Upsampling::transposed, Upsampling::resize})
+    for (const Precision precision : precisions) {
+      for (const int batch : {1, 16})
+        add("training_step", training_step, {device, threads, upsampling, precision, batch});
+      for (const int batch : calls) add("inference", inference, {device, threads, upsampling, precision, batch});
+    }
+}
+
+// The value of --key=value; the argument is taken out of argv.
+std::optional<std::string> take_option(int& argc, char** argv, std::string_view key) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (!argument.starts_with(key)) continue;
+    std::string value(argument.substr(key.size()));
+    std::copy(argv + i + 1, argv + argc, argv + i);
+    --argc;
+    return value;
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  const std::string device = take_option(argc, argv, "--device=").value_or("cpu");
+  const int threads = std::atoi(take_option(argc, argv, "--threads=").value_or("0").c_str());
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  if (device != "cpu" && device != "cuda") {
+    std::fprintf(stderr, "bench_step: device '%s' is not cpu or cuda\n", device.c_str());
+    return 1;
+  }
+  try {
+    const Device chosen{device == "cuda" ? DeviceType::cuda : DeviceType::cpu, 0};
+    benchmark::AddCustomContext("device", device_name(chosen));
+    add_all(chosen, threads);
+    benchmark::RunSpecifiedBenchmarks();
+  } catch (const Error& error) {
+    std::fprintf(stderr, "bench_step: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
