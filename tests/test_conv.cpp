@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <string>
+#include <cmath>
 #include <vector>
 
-#include "core/device.h"
-#include "kernels/kernels.h"
-#include "tests/support/catch.h"
+#include "tests/support/backend.h"
 #include "tests/support/compare.h"
+#include "tests/support/conv_cases.h"
 #include "tests/support/random_data.h"
 #include "tests/support/reference.h"
 
@@ -15,57 +14,14 @@ using namespace clade::test;
 
 namespace {
 
-struct Case {
-  const char* name;
-  ConvShape shape;
-};
-
-ConvShape direct(int nets, int n, int h, int w, int cin, int cout, int k, int stride, int pad, PadMode mode) {
-  return {nets, n, h, w, cin, cout, k, stride, pad, mode, ConvKind::direct, 0};
-}
-ConvShape transposed(int nets, int n, int h, int w, int cin, int cout, int output_padding, int k = 3, int stride = 2,
-                     int pad = 1) {
-  return {nets, n, h, w, cin, cout, k, stride, pad, PadMode::zero, ConvKind::transposed, output_padding};
-}
-ConvShape resize(int nets, int n, int h, int w, int cin, int cout) {
-  return {nets, n, h, w, cin, cout, 3, 1, 1, PadMode::reflect, ConvKind::resize, 0};
-}
-
-// Odd sizes and channel counts that fill no tile, the smallest legal reflections, every kind with several nets, and
-// enough samples or depth that work is cut into several chunks and tiles.
-const std::vector<Case>& cases() {
-  static const std::vector<Case> list = {
-      {"1x1", direct(1, 1, 3, 5, 7, 3, 1, 1, 0, PadMode::zero)},
-      {"zero pad, odd", direct(2, 2, 7, 5, 3, 5, 3, 1, 1, PadMode::zero)},
-      {"no pad, whole image", direct(1, 2, 4, 4, 3, 6, 4, 1, 0, PadMode::zero)},
-      {"stride 2, odd", direct(2, 1, 9, 7, 5, 6, 3, 2, 1, PadMode::zero)},
-      {"stride 2, 4x4", direct(2, 2, 8, 9, 1, 8, 4, 2, 1, PadMode::zero)},
-      {"stride 3, reflect", direct(1, 1, 10, 11, 2, 3, 5, 3, 2, PadMode::reflect)},
-      {"reflect 1 on 2x2", direct(2, 1, 2, 2, 4, 5, 3, 1, 1, PadMode::reflect)},
-      {"reflect 3 on 4x4", direct(1, 2, 4, 4, 1, 9, 7, 1, 3, PadMode::reflect)},
-      {"replicate on one pixel", direct(1, 1, 1, 1, 3, 4, 3, 1, 1, PadMode::replicate)},
-      {"replicate", direct(1, 1, 4, 6, 3, 4, 5, 1, 2, PadMode::replicate)},
-      {"to one channel, reflect 3 on 4x4", direct(1, 2, 4, 4, 5, 1, 7, 1, 3, PadMode::reflect)},
-      {"to one channel, several nets", direct(3, 2, 9, 11, 35, 1, 7, 1, 3, PadMode::reflect)},
-      {"to one channel, zero pad 4x4", direct(2, 2, 3, 3, 17, 1, 4, 1, 1, PadMode::zero)},
-      {"to one channel, stride 2", direct(1, 1, 7, 6, 3, 1, 3, 2, 1, PadMode::zero)},
-      {"one channel to one", direct(1, 1, 5, 4, 1, 1, 3, 1, 1, PadMode::reflect)},
-      {"several tiles", direct(2, 3, 8, 8, 80, 150, 3, 1, 1, PadMode::reflect)},
-      {"several chunks", direct(1, 9, 32, 32, 16, 3, 3, 1, 1, PadMode::zero)},
-      {"to one channel, several chunks", direct(1, 25, 32, 32, 2, 1, 7, 1, 3, PadMode::reflect)},
-      {"transposed", transposed(2, 2, 5, 4, 6, 5, 1)},
-      {"transposed, no output padding", transposed(1, 1, 4, 3, 3, 7, 0)},
-      {"transposed, one pixel", transposed(1, 1, 1, 1, 4, 3, 1)},
-      {"transposed to one channel", transposed(1, 2, 3, 3, 4, 1, 1)},
-      {"transposed, stride 1", transposed(1, 1, 4, 5, 3, 2, 0, 3, 1, 0)},
-      {"transposed, stride 3", transposed(1, 1, 3, 4, 2, 3, 2, 4, 3, 1)},
-      {"transposed, several tiles", transposed(2, 3, 8, 8, 130, 76, 1)},
-      {"resize", resize(2, 2, 4, 5, 6, 7)},
-      {"resize, one pixel", resize(1, 1, 1, 1, 3, 2)},
-      {"resize, one line", resize(1, 1, 1, 4, 3, 2)},
-      {"resize to one channel", resize(1, 2, 3, 3, 5, 1)},
-      {"resize, several chunks", resize(1, 40, 16, 16, 3, 32)},
-  };
+/// Emulated devices get what they can bear; CUDA devices the layers of the network, too, whose tiles are chosen for
+/// them.
+std::vector<ConvCase> cases(const Stream& stream) {
+  const bool cuda = !stream.device().is_cpu(), emulated = cuda && kEmulated;
+  std::vector<ConvCase> list = edge_cases();
+  const auto append = [&](const std::vector<ConvCase>& more) { list.insert(list.end(), more.begin(), more.end()); };
+  append(tiled_cases(emulated));
+  if (cuda) append(network_layers(emulated ? 4 : 64, emulated ? 1 : 2));
   return list;
 }
 
@@ -79,27 +35,49 @@ struct Data {
 };
 
 Floats run_forward(Stream& stream, const ConvShape& s, const Floats& x, const Floats& w, const Floats& bias,
-                   Activation activation) {
-  Floats y(static_cast<std::size_t>(s.output().size()), -7.0f);
-  const View<const float> bias_view = bias.empty() ? View<const float>() : view(bias, {s.nets, s.cout});
-  cpu::conv_forward(stream, s, view(x, s.input()), view(w, s.weight()), bias_view, activation, view(y, s.output()));
-  return y;
+                   Activation activation, int shift = 0) {
+  const DeviceArray device_x(stream, s.input(), x, shift), device_w(stream, s.weight(), w, shift);
+  const DeviceArray device_bias(stream, {s.nets, s.cout}, bias.empty() ? Floats(s.nets * s.cout) : bias, shift);
+  DeviceArray<float> y(stream, s.output(), shift);
+  const View<const float> bias_view = bias.empty() ? View<const float>() : device_bias;
+  CLADE_KERNEL(conv_forward)(stream, s, device_x, device_w, bias_view, activation, y);
+  return y.values();
 }
 
-Floats run_backward_input(Stream& stream, const ConvShape& s, const Floats& dy, const Floats& w, WriteMode mode,
-                          Floats dx) {
-  cpu::conv_backward_input(stream, s, view(dy, s.output()), view(w, s.weight()), mode, view(dx, s.input()));
-  return dx;
+Floats run_backward_input(Stream& stream, const ConvShape& s, const Floats& dy, const Floats& w, int shift = 0) {
+  const DeviceArray device_dy(stream, s.output(), dy, shift), device_w(stream, s.weight(), w, shift);
+  DeviceArray<float> dx(stream, s.input(), shift);
+  CLADE_KERNEL(conv_backward_input)(stream, s, device_dy, device_w, WriteMode::overwrite, dx);
+  return dx.values();
 }
 
-Floats run_backward_weight(Stream& stream, const ConvShape& s, const Floats& x, const Floats& dy, WriteMode mode,
-                           Floats dw) {
-  cpu::conv_backward_weight(stream, s, view(x, s.input()), view(dy, s.output()), mode, view(dw, s.weight()));
-  return dw;
+Floats run_backward_weight(Stream& stream, const ConvShape& s, const Floats& x, const Floats& dy, int shift = 0) {
+  const DeviceArray device_x(stream, s.input(), x, shift), device_dy(stream, s.output(), dy, shift);
+  DeviceArray<float> dw(stream, s.weight(), shift);
+  CLADE_KERNEL(conv_backward_weight)(stream, s, device_x, device_dy, WriteMode::overwrite, dw);
+  return dw.values();
 }
 
-/// Old contents that a kernel must overwrite.
-Floats stale(const Shape& shape) { return Floats(static_cast<std::size_t>(shape.size()), 5.0f); }
+/// What a sum of `terms` random products may be off by, relative to its typical value. Rounding both factors to TF32
+/// changes a product by up to 2^-10 of it; the changes of many have random signs and add up like the products, and 4
+/// covers the largest of many sums. Tensor cores add eight products at a time and may cut the sum off instead of
+/// rounding it, so that errors add up.
+double tolerance(const Stream& stream, std::int64_t terms) {
+  if (stream.device().is_cpu()) return sum_tolerance(terms);
+  const double sums = sum_tolerance(terms) + kEpsilon * static_cast<double>(terms) / 8.0;
+  return stream.precision() == Precision::fp32 ? sums : sums + 4.0 * 0x1p-10;
+}
+
+std::int64_t forward_terms(const ConvShape& s) { return std::int64_t{s.k} * s.k * s.cin; }
+std::int64_t input_terms(const ConvShape& s) { return std::int64_t{s.k} * s.k * s.cout; }
+std::int64_t weight_terms(const ConvShape& s) { return std::int64_t{s.n} * s.out_h() * s.out_w(); }
+
+Floats sum(Floats a, const Floats& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
+  return a;
+}
+
+Floats to_float(const Doubles& values) { return {values.begin(), values.end()}; }
 
 }  // namespace
 
@@ -121,135 +99,153 @@ TEST_CASE("Reference convolution agrees with sums by hand", "[conv]") {
 }
 
 TEST_CASE("Convolution forward agrees with the definition", "[conv]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
-  for (const Case& c : cases()) {
-    INFO(c.name);
-    const ConvShape& s = c.shape;
+  IN_EVERY_PRECISION(stream);
+  for (const auto& [name, s] : cases(stream)) {
+    INFO(name);
     s.check();
     const Data data(s);
-    const double tolerance = sum_tolerance(s.k * s.k * s.cin);
     CHECK(relative_error(run_forward(stream, s, data.x, data.w, {}, Activation::none),
-                         reference_conv_forward(s, data.x, data.w, {}, Activation::none)) < tolerance);
+                         reference_conv_forward(s, data.x, data.w, {}, Activation::none)) <
+          tolerance(stream, forward_terms(s)));
   }
 }
 
 TEST_CASE("Convolution fuses bias and activation", "[conv]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  IN_EVERY_PRECISION(stream);
   const auto activation = GENERATE(Activation::none, Activation::relu, Activation::leaky_relu, Activation::tanh);
   for (const ConvShape& s :
        {direct(2, 2, 5, 6, 7, 9, 3, 1, 1, PadMode::reflect), direct(2, 1, 5, 4, 6, 1, 3, 1, 1, PadMode::reflect),
+        direct(2, 1, 6, 6, 1, 8, 4, 2, 1, PadMode::zero), direct(1, 1, 4, 4, 100, 36, 3, 1, 1, PadMode::reflect),
         transposed(2, 2, 3, 4, 5, 6, 1), resize(2, 2, 3, 4, 5, 6)}) {
-    INFO("kind " << static_cast<int>(s.kind) << ", channels " << s.cout);
+    INFO("kind " << static_cast<int>(s.kind) << ", channels " << s.cin << " to " << s.cout);
     Data data(s);
     for (float& value : data.w) value *= 0.1f;  // keeps tanh away from saturation, where nothing could differ
     // tanh adds its own rounding, of a few units in the last place.
     CHECK(relative_error(run_forward(stream, s, data.x, data.w, data.bias, activation),
                          reference_conv_forward(s, data.x, data.w, data.bias, activation)) <
-          sum_tolerance(s.k * s.k * s.cin) + 4.0 * kEpsilon);
+          tolerance(stream, forward_terms(s)) + 4.0 * kEpsilon);
   }
 }
 
 TEST_CASE("Convolution gradients agree with the definition", "[conv]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
-  for (const Case& c : cases()) {
-    INFO(c.name);
-    const ConvShape& s = c.shape;
+  IN_EVERY_PRECISION(stream);
+  for (const auto& [name, s] : cases(stream)) {
+    INFO(name);
     const Data data(s);
-    CHECK(relative_error(run_backward_input(stream, s, data.dy, data.w, WriteMode::overwrite, stale(s.input())),
-                         reference_conv_backward_input(s, data.dy, data.w)) < sum_tolerance(s.k * s.k * s.cout));
-    CHECK(relative_error(run_backward_weight(stream, s, data.x, data.dy, WriteMode::overwrite, stale(s.weight())),
-                         reference_conv_backward_weight(s, data.x, data.dy)) <
-          sum_tolerance(s.n * s.out_h() * s.out_w()));
+    CHECK(relative_error(run_backward_input(stream, s, data.dy, data.w),
+                         reference_conv_backward_input(s, data.dy, data.w)) < tolerance(stream, input_terms(s)));
+    CHECK(relative_error(run_backward_weight(stream, s, data.x, data.dy),
+                         reference_conv_backward_weight(s, data.x, data.dy)) < tolerance(stream, weight_terms(s)));
   }
 }
 
 // <conv(x, w), dy> = <x, dx> = <w, dw>. Each side carries relative errors as above on a sum of random sign, so the
 // difference is measured against the norms.
 TEST_CASE("Convolution gradients are adjoints", "[conv]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
-  for (const Case& c : cases()) {
-    INFO(c.name);
-    const ConvShape& s = c.shape;
+  IN_EVERY_PRECISION(stream);
+  const double unit = stream.precision() == Precision::fp32 ? kEpsilon : 0x1p-10;
+  for (const auto& [name, s] : cases(stream)) {
+    INFO(name);
     const Data data(s);
     const Floats y = run_forward(stream, s, data.x, data.w, {}, Activation::none);
-    const Floats dx = run_backward_input(stream, s, data.dy, data.w, WriteMode::overwrite, stale(s.input()));
-    const Floats dw = run_backward_weight(stream, s, data.x, data.dy, WriteMode::overwrite, stale(s.weight()));
+    const Floats dx = run_backward_input(stream, s, data.dy, data.w);
+    const Floats dw = run_backward_weight(stream, s, data.x, data.dy);
     const double product = inner_product(y, data.dy);
-    CHECK(std::abs(product - inner_product(data.x, dx)) < 8.0 * kEpsilon * norm(y) * norm(data.dy));
-    CHECK(std::abs(product - inner_product(data.w, dw)) < 8.0 * kEpsilon * norm(y) * norm(data.dy));
+    CHECK(std::abs(product - inner_product(data.x, dx)) < 8.0 * unit * norm(y) * norm(data.dy));
+    CHECK(std::abs(product - inner_product(data.w, dw)) < 8.0 * unit * norm(y) * norm(data.dy));
   }
 }
 
-// Whole numbers make every sum exact, so accumulation has to be exact too.
-TEST_CASE("Convolution gradients accumulate onto what is there", "[conv]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
-  for (const Case& c : cases()) {
-    INFO(c.name);
-    const ConvShape& s = c.shape;
+// Whole numbers make every product and sum exact in any precision and order.
+TEST_CASE("Convolution of small whole numbers is exact, onto what is there as well", "[conv]") {
+  IN_EVERY_PRECISION(stream);
+  for (const auto& [name, s] : cases(stream)) {
+    INFO(name);
     const Floats x = integer_values(s.input().size(), 1), w = integer_values(s.weight().size(), 2);
     const Floats dy = integer_values(s.output().size(), 3);
+    CHECK(same_bits(run_forward(stream, s, x, w, {}, Activation::none),
+                    to_float(reference_conv_forward(s, x, w, {}, Activation::none))));
+
+    const DeviceArray device_x(stream, s.input(), x), device_w(stream, s.weight(), w);
+    const DeviceArray device_dy(stream, s.output(), dy);
     const Floats dx0 = integer_values(s.input().size(), 4), dw0 = integer_values(s.weight().size(), 5);
-    Floats dx = run_backward_input(stream, s, dy, w, WriteMode::overwrite, stale(s.input()));
-    Floats dw = run_backward_weight(stream, s, x, dy, WriteMode::overwrite, stale(s.weight()));
-    for (std::size_t i = 0; i < dx.size(); ++i) dx[i] += dx0[i];
-    for (std::size_t i = 0; i < dw.size(); ++i) dw[i] += dw0[i];
-    CHECK(same_bits(run_backward_input(stream, s, dy, w, WriteMode::accumulate, dx0), dx));
-    CHECK(same_bits(run_backward_weight(stream, s, x, dy, WriteMode::accumulate, dw0), dw));
+    DeviceArray dx(stream, s.input(), dx0), dw(stream, s.weight(), dw0);
+    CLADE_KERNEL(conv_backward_input)(stream, s, device_dy, device_w, WriteMode::accumulate, dx);
+    CLADE_KERNEL(conv_backward_weight)(stream, s, device_x, device_dy, WriteMode::accumulate, dw);
+    CHECK(same_bits(dx.values(), sum(dx0, to_float(reference_conv_backward_input(s, dy, w)))));
+    CHECK(same_bits(dw.values(), sum(dw0, to_float(reference_conv_backward_weight(s, x, dy)))));
   }
 }
 
-TEST_CASE("Convolution results do not depend on the number of threads", "[conv]") {
-  ThreadPool one(1);
-  Stream serial(Device{}, one);
+// Parameters of odd size shift those behind them off the addresses that wide loads need.
+TEST_CASE("Convolution takes operands at any address", "[conv]") {
+  IN_EVERY_PRECISION(stream);
+  for (const ConvShape& s :
+       {direct(1, 2, 6, 5, 16, 32, 3, 1, 1, PadMode::reflect), direct(1, 1, 6, 6, 1, 16, 4, 2, 1, PadMode::zero),
+        direct(1, 1, 5, 5, 16, 1, 3, 1, 1, PadMode::zero), transposed(1, 1, 4, 4, 16, 16, 1),
+        resize(1, 1, 4, 4, 16, 16)}) {
+    INFO("kind " << static_cast<int>(s.kind) << ", channels " << s.cin << " to " << s.cout);
+    const Floats x = integer_values(s.input().size(), 1), w = integer_values(s.weight().size(), 2);
+    const Floats bias = integer_values(s.nets * s.cout, 3), dy = integer_values(s.output().size(), 4);
+    CHECK(same_bits(run_forward(stream, s, x, w, bias, Activation::relu, 1),
+                    to_float(reference_conv_forward(s, x, w, bias, Activation::relu))));
+    CHECK(same_bits(run_backward_input(stream, s, dy, w, 1), to_float(reference_conv_backward_input(s, dy, w))));
+    CHECK(same_bits(run_backward_weight(stream, s, x, dy, 1), to_float(reference_conv_backward_weight(s, x, dy))));
+  }
+}
+
+TEST_CASE("Convolution gives the same bits again, whatever the number of threads", "[conv]") {
+  const auto backend = GENERATE(from_range(test_backends()));
+  TestStream first(backend, 1);
   for (const int threads : {2, 3}) {
-    ThreadPool pool(threads);
-    Stream stream(Device{}, pool);
-    for (const Case& c : cases()) {
-      INFO(c.name << ", " << threads << " threads");
-      const ConvShape& s = c.shape;
+    if (threads == 3 && !backend.device.is_cpu()) continue;  // threads of the host make no kernel's order there
+    TestStream again(backend, threads);
+    for (const auto& [name, s] : cases(first.stream)) {
+      INFO(name << " on " << backend.device << ", " << threads << " threads");
       const Data data(s);
-      CHECK(same_bits(run_forward(stream, s, data.x, data.w, data.bias, Activation::relu),
-                      run_forward(serial, s, data.x, data.w, data.bias, Activation::relu)));
-      CHECK(same_bits(run_backward_input(stream, s, data.dy, data.w, WriteMode::overwrite, stale(s.input())),
-                      run_backward_input(serial, s, data.dy, data.w, WriteMode::overwrite, stale(s.input()))));
-      CHECK(same_bits(run_backward_weight(stream, s, data.x, data.dy, WriteMode::overwrite, stale(s.weight())),
-                      run_backward_weight(serial, s, data.x, data.dy, WriteMode::overwrite, stale(s.weight()))));
+      CHECK(same_bits(run_forward(again.stream, s, data.x, data.w, data.bias, Activation::relu),
+                      run_forward(first.stream, s, data.x, data.w, data.bias, Activation::relu)));
+      CHECK(same_bits(run_backward_input(again.stream, s, data.dy, data.w),
+                      run_backward_input(first.stream, s, data.dy, data.w)));
+      CHECK(same_bits(run_backward_weight(again.stream, s, data.x, data.dy),
+                      run_backward_weight(first.stream, s, data.x, data.dy)));
     }
   }
 }
 
 TEST_CASE("Convolution gives its workspace back", "[conv]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
-  for (const Case& c : cases()) {
-    INFO(c.name);
-    const Data data(c.shape);
-    const void* before = stream.scratch().allocate(1);
-    stream.scratch().reset();
-    run_forward(stream, c.shape, data.x, data.w, data.bias, Activation::none);
-    CHECK(stream.scratch().allocate(1) == before);
-    stream.scratch().reset();
+  ON_EVERY_DEVICE(stream);
+  for (const auto& [name, s] : cases(stream)) {
+    INFO(name);
+    const Data data(s);
+    const Arena::Mark before = stream.scratch().mark();
+    run_forward(stream, s, data.x, data.w, data.bias, Activation::none);
+    run_backward_input(stream, s, data.dy, data.w);
+    run_backward_weight(stream, s, data.x, data.dy);
+    const Arena::Mark after = stream.scratch().mark();
+    CHECK(after.chunk == before.chunk);
+    CHECK(after.offset == before.offset);
   }
 }
 
 TEST_CASE("Bias gradient sums over samples and pixels", "[conv]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const int channels = GENERATE(1, 5, 16, 37);
-  const Shape shape{2, 3, 5, 4, channels};
-  const Floats dy = normal_values(shape.size(), 1);
-  Doubles expected(static_cast<std::size_t>(2 * channels), 1.0);
-  for (std::size_t i = 0; i < dy.size(); ++i) expected[i / (dy.size() / 2) * channels + i % channels] += dy[i];
+  // The second is long enough to be summed in pieces.
+  for (const Shape& shape : {Shape{2, 3, 5, 4, channels}, Shape{1, 2, 32, 33, channels}}) {
+    INFO(shape);
+    const Shape bias_shape{shape[0], channels};
+    const std::size_t per_net = static_cast<std::size_t>(shape.size() / shape[0]);
+    const Floats dy = normal_values(shape.size(), 1);
+    Doubles expected(static_cast<std::size_t>(bias_shape.size()), 1.0);
+    for (std::size_t i = 0; i < dy.size(); ++i) expected[i / per_net * channels + i % channels] += dy[i];
 
-  Floats dbias(expected.size(), 1.0f);
-  cpu::bias_backward(stream, view(dy, shape), WriteMode::accumulate, view(dbias, {2, channels}));
-  CHECK(relative_error(dbias, expected) < 2.0 * kEpsilon);  // one rounding of a sum in double, one of the addition
-  cpu::bias_backward(stream, view(dy, shape), WriteMode::overwrite, view(dbias, {2, channels}));
-  for (double& value : expected) value -= 1.0;
-  CHECK(relative_error(dbias, expected) < 2.0 * kEpsilon);
+    const DeviceArray device_dy(stream, shape, dy);
+    DeviceArray dbias(stream, bias_shape, Floats(expected.size(), 1.0f));
+    CLADE_KERNEL(bias_backward)(stream, device_dy, WriteMode::accumulate, dbias);
+    CHECK(relative_error(dbias.values(), expected) < 2.0 * kEpsilon);  // a sum in double and an addition, rounded
+    CLADE_KERNEL(bias_backward)(stream, device_dy, WriteMode::overwrite, dbias);
+    for (double& value : expected) value -= 1.0;
+    CHECK(relative_error(dbias.values(), expected) < 2.0 * kEpsilon);
+  }
 }

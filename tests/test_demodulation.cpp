@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/device.h"
-#include "kernels/kernels.h"
-#include "tests/support/catch.h"
+#include "tests/support/backend.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 
@@ -40,13 +38,19 @@ struct Fixture {
         scale(static_cast<std::size_t>(scale_shape.size())) {}
 
   void run(Stream& stream) {
-    cpu::demodulate(stream, dimension, kDemodulationEpsilon, view(std::as_const(w), shape), view(u, shape),
-                    view(scale, scale_shape));
+    DeviceArray<float> device_u(stream, shape), device_scale(stream, scale_shape);
+    CLADE_KERNEL(demodulate)
+    (stream, dimension, kDemodulationEpsilon, DeviceArray(stream, shape, w), device_u, device_scale);
+    u = device_u.values();
+    scale = device_scale.values();
   }
-  std::vector<float> backward(Stream& stream, const std::vector<float>& du, WriteMode mode, std::vector<float> dw) {
-    cpu::demodulate_backward(stream, dimension, view(std::as_const(u), shape), view(std::as_const(scale), scale_shape),
-                             view(du, shape), mode, view(dw, shape));
-    return dw;
+  std::vector<float> backward(Stream& stream, const std::vector<float>& du, WriteMode mode,
+                              const std::vector<float>& before) {
+    DeviceArray dw(stream, shape, before);
+    CLADE_KERNEL(demodulate_backward)
+    (stream, dimension, DeviceArray(stream, shape, u), DeviceArray(stream, scale_shape, scale),
+     DeviceArray(stream, shape, du), mode, dw);
+    return dw.values();
   }
 
   OutputDimension dimension;
@@ -59,8 +63,7 @@ std::vector<Shape> shapes() { return {{1, 1, 1, 1, 1}, {2, 5, 3, 3, 7}, {2, 33, 
 }  // namespace
 
 TEST_CASE("Demodulated weights agree with the definition and have unit norm", "[demodulation]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const auto dimension = GENERATE(OutputDimension::first, OutputDimension::last);
   for (const Shape& shape : shapes()) {
     INFO(shape);
@@ -81,8 +84,7 @@ TEST_CASE("Demodulated weights agree with the definition and have unit norm", "[
 }
 
 TEST_CASE("Demodulation does not see the scale of its weights", "[demodulation]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const auto dimension = GENERATE(OutputDimension::first, OutputDimension::last);
   Fixture plain(dimension, {2, 5, 3, 3, 7}), scaled(dimension, {2, 5, 3, 3, 7});
   for (float& value : scaled.w) value *= 8.0f;
@@ -92,8 +94,7 @@ TEST_CASE("Demodulation does not see the scale of its weights", "[demodulation]"
 }
 
 TEST_CASE("Demodulation maps zero weights to zero", "[demodulation]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   Fixture f(OutputDimension::first, {1, 2, 1, 1, 3});
   std::fill(f.w.begin(), f.w.end(), 0.0f);
   f.run(stream);
@@ -102,8 +103,7 @@ TEST_CASE("Demodulation maps zero weights to zero", "[demodulation]") {
 }
 
 TEST_CASE("Demodulation gradient agrees with finite differences", "[demodulation]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const auto dimension = GENERATE(OutputDimension::first, OutputDimension::last);
   for (const Shape& shape : shapes()) {
     INFO(shape);
@@ -133,8 +133,7 @@ TEST_CASE("Demodulation gradient agrees with finite differences", "[demodulation
 }
 
 TEST_CASE("Demodulation gradient is orthogonal to the weights and accumulates", "[demodulation]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const auto dimension = GENERATE(OutputDimension::first, OutputDimension::last);
   Fixture f(dimension, {2, 6, 3, 3, 19});
   f.run(stream);
@@ -152,15 +151,16 @@ TEST_CASE("Demodulation gradient is orthogonal to the weights and accumulates", 
   CHECK(relative_error(f.backward(stream, du, WriteMode::accumulate, before), expected) < 4.0 * kEpsilon);
 }
 
-TEST_CASE("Demodulation does not depend on the number of threads", "[demodulation]") {
-  ThreadPool one(1), three(3);
-  Stream serial(Device{}, one), parallel(Device{}, three);
+TEST_CASE("Demodulation gives the same bits again, whatever the number of threads", "[demodulation]") {
+  const Device device = GENERATE(from_range(test_devices()));
+  INFO("on " << device);
+  TestStream serial(device, 1), parallel(device, 3);
   const auto dimension = GENERATE(OutputDimension::first, OutputDimension::last);
   Fixture a(dimension, {2, 33, 3, 3, 37}), b(dimension, {2, 33, 3, 3, 37});
-  a.run(serial);
-  b.run(parallel);
+  a.run(serial.stream);
+  b.run(parallel.stream);
   CHECK(same_bits(a.u, b.u));
   const std::vector<float> du = normal_values(a.shape.size(), 2);
-  CHECK(
-      same_bits(a.backward(serial, du, WriteMode::overwrite, du), b.backward(parallel, du, WriteMode::overwrite, du)));
+  CHECK(same_bits(a.backward(serial.stream, du, WriteMode::overwrite, du),
+                  b.backward(parallel.stream, du, WriteMode::overwrite, du)));
 }

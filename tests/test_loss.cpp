@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/device.h"
-#include "kernels/kernels.h"
-#include "tests/support/catch.h"
+#include "tests/support/backend.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 #include "tests/support/reference.h"
@@ -14,35 +12,42 @@ namespace {
 
 /// Runs a kernel that writes one float.
 template <class Kernel>
-float scalar(const Kernel& kernel) {
-  float value = -1.0f;
-  kernel(View<float>(&value, {1}));
-  return value;
+float scalar(Stream& stream, const Kernel& kernel) {
+  DeviceArray<float> value(stream, {1});
+  kernel(value);
+  return value.values()[0];
 }
 
 constexpr float kUpstream = 0.75f;
-View<const float> upstream() { return {&kUpstream, {1}}; }
 
-/// Runs a gradient kernel in both write modes on whole-number contents, and returns the overwritten gradient.
+/// Runs a gradient kernel, given the upstream gradient, in both write modes, and returns the overwritten gradient.
 template <class Kernel>
-Floats gradient(std::size_t size, const Kernel& kernel) {
-  const Floats before = integer_values(static_cast<std::int64_t>(size), 77);
-  Floats overwritten(before), accumulated(before);
-  kernel(WriteMode::overwrite, overwritten);
-  kernel(WriteMode::accumulate, accumulated);
+Floats gradient(Stream& stream, const Shape& shape, const Kernel& kernel) {
+  const DeviceArray upstream(stream, {1}, Floats{kUpstream});
+  const Floats before = integer_values(shape.size(), 77);
+  DeviceArray<float> overwritten(stream, shape), accumulated(stream, shape, before);
+  kernel(upstream, WriteMode::overwrite, overwritten);
+  kernel(upstream, WriteMode::accumulate, accumulated);
+  const Floats result = overwritten.values();
   Floats expected(before);
-  for (std::size_t i = 0; i < size; ++i) expected[i] += overwritten[i];
-  CHECK(relative_error(accumulated, expected) < 2.0 * kEpsilon);  // the addition may be fused
-  return overwritten;
+  for (std::size_t i = 0; i < result.size(); ++i) expected[i] += result[i];
+  CHECK(relative_error(accumulated.values(), expected) < 2.0 * kEpsilon);  // the addition may be fused
+  return result;
 }
+
+/// What the losses compare, on the device.
+struct Pair {
+  Pair(Stream& stream, const Shape& shape, const Floats& values_a, const Floats& values_b)
+      : a(stream, shape, values_a), b(stream, shape, values_b) {}
+  DeviceArray<float> a, b;
+};
 
 Doubles to_double(const Floats& values) { return {values.begin(), values.end()}; }
 
 }  // namespace
 
 TEST_CASE("L1 loss and its gradient", "[loss]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const std::int64_t size = GENERATE(1, 17, 40001);
   const Shape shape{size};
   Floats a = normal_values(size, 1);
@@ -54,19 +59,20 @@ TEST_CASE("L1 loss and its gradient", "[loss]") {
     expected += std::abs(static_cast<double>(a[i]) - b[i]) / static_cast<double>(size);
     slope[i] = (a[i] > b[i] ? 0.75 : a[i] < b[i] ? -0.75 : 0.0) / static_cast<double>(size);
   }
+  Pair on_device(stream, shape, a, b);
   const float loss =
-      scalar([&](View<float> out) { cpu::l1_forward(stream, view(std::as_const(a), shape), view(b, shape), out); });
+      scalar(stream, [&](auto& out) { CLADE_KERNEL(l1_forward)
+                                      (stream, on_device.a, on_device.b, out); });
   CHECK(loss == Approx(expected).epsilon(kEpsilon));  // a double sum, rounded once
-  const Floats da = gradient(a.size(), [&](WriteMode mode, Floats& out) {
-    cpu::l1_backward(stream, view(std::as_const(a), shape), view(b, shape), upstream(), mode, view(out, shape));
+  const Floats da = gradient(stream, shape, [&](const auto& upstream, WriteMode mode, auto& out) {
+    CLADE_KERNEL(l1_backward)(stream, on_device.a, on_device.b, upstream, mode, out);
   });
   CHECK(relative_error(da, slope) < 2.0 * kEpsilon);
   if (size > 3) CHECK(da[3] == 0.0f);
 }
 
 TEST_CASE("Adversarial losses and their gradients", "[loss]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const auto kind = GENERATE(AdversarialLoss::bce, AdversarialLoss::lsgan);
   const float label = GENERATE(0.0f, 1.0f);
   const Floats logits = {-3.0f, -0.5f, 0.0f, 0.25f, 1.0f, 6.0f, 2.0f};
@@ -80,12 +86,14 @@ TEST_CASE("Adversarial losses and their gradients", "[loss]") {
     }
     return sum / static_cast<double>(z.size());
   };
+  const DeviceArray on_device(stream, shape, logits);
   const float loss =
-      scalar([&](View<float> out) { cpu::adversarial_forward(stream, kind, label, view(logits, shape), out); });
+      scalar(stream, [&](auto& out) { CLADE_KERNEL(adversarial_forward)
+                                      (stream, kind, label, on_device, out); });
   CHECK(loss == Approx(reference(to_double(logits))).epsilon(kEpsilon));
 
-  const Floats dlogits = gradient(logits.size(), [&](WriteMode mode, Floats& out) {
-    cpu::adversarial_backward(stream, kind, label, view(logits, shape), upstream(), mode, view(out, shape));
+  const Floats dlogits = gradient(stream, shape, [&](const auto& upstream, WriteMode mode, auto& out) {
+    CLADE_KERNEL(adversarial_backward)(stream, kind, label, on_device, upstream, mode, out);
   });
   for (std::size_t i = 0; i < logits.size(); ++i) {
     const double h = 1e-5;  // central differences in double: error about 1e-10
@@ -97,17 +105,18 @@ TEST_CASE("Adversarial losses and their gradients", "[loss]") {
 }
 
 TEST_CASE("Cross-entropy stays finite and accurate for large logits", "[loss]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const auto loss = [&](float label, float z) {
-    return scalar([&](View<float> out) {
-      cpu::adversarial_forward(stream, AdversarialLoss::bce, label, View<const float>(&z, {1}), out);
+    const DeviceArray logit(stream, {1}, Floats{z});
+    return scalar(stream, [&](auto& out) {
+      CLADE_KERNEL(adversarial_forward)(stream, AdversarialLoss::bce, label, logit, out);
     });
   };
   const auto slope = [&](float label, float z) {
-    return scalar([&](View<float> out) {
-      cpu::adversarial_backward(stream, AdversarialLoss::bce, label, View<const float>(&z, {1}), upstream(),
-                                WriteMode::overwrite, out);
+    const DeviceArray logit(stream, {1}, Floats{z}), upstream(stream, {1}, Floats{kUpstream});
+    return scalar(stream, [&](auto& out) {
+      CLADE_KERNEL(adversarial_backward)
+      (stream, AdversarialLoss::bce, label, logit, upstream, WriteMode::overwrite, out);
     });
   };
   CHECK(loss(1.0f, -1000.0f) == 1000.0f);
@@ -121,20 +130,19 @@ TEST_CASE("Cross-entropy stays finite and accurate for large logits", "[loss]") 
 }
 
 TEST_CASE("Sobel loss of a ramp", "[loss]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   // The derivative of a unit ramp is 8 inside; at a reflected border it is 0. Columns 0 to 3: 0 8 8 0, mean 4.
   const Shape shape{1, 1, 3, 4, 1};
   const Floats ramp = {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3}, zero(12, 0.0f);
+  Pair on_device(stream, shape, ramp, zero);
   for (const GradientForm form : {GradientForm::combined, GradientForm::separate})
-    CHECK(scalar([&](View<float> out) {
-            cpu::sobel_l1_forward(stream, form, view(ramp, shape), view(zero, shape), out);
+    CHECK(scalar(stream, [&](auto& out) {
+            CLADE_KERNEL(sobel_l1_forward)(stream, form, on_device.a, on_device.b, out);
           }) == 4.0f);
 }
 
 TEST_CASE("Sobel loss and its gradient agree with the definition", "[loss]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const auto form = GENERATE(GradientForm::combined, GradientForm::separate);
   for (const Shape& shape : {Shape{1, 1, 2, 2, 1}, Shape{2, 2, 5, 7, 1}, Shape{1, 3, 2, 9, 1}}) {
     INFO(shape);
@@ -144,11 +152,13 @@ TEST_CASE("Sobel loss and its gradient agree with the definition", "[loss]") {
     const auto reference = [&](const Doubles& image) {
       return reference_sobel_l1(form, image, to_double(y), count, h, w);
     };
-    CHECK(scalar([&](View<float> out) { cpu::sobel_l1_forward(stream, form, view(r, shape), view(y, shape), out); }) ==
-          Approx(reference(to_double(r))).epsilon(2.0 * kEpsilon));
+    Pair on_device(stream, shape, r, y);
+    CHECK(scalar(stream, [&](auto& out) {
+            CLADE_KERNEL(sobel_l1_forward)(stream, form, on_device.a, on_device.b, out);
+          }) == Approx(reference(to_double(r))).epsilon(2.0 * kEpsilon));
 
-    const Floats dr = gradient(r.size(), [&](WriteMode mode, Floats& out) {
-      cpu::sobel_l1_backward(stream, form, view(r, shape), view(y, shape), upstream(), mode, view(out, shape));
+    const Floats dr = gradient(stream, shape, [&](const auto& upstream, WriteMode mode, auto& out) {
+      CLADE_KERNEL(sobel_l1_backward)(stream, form, on_device.a, on_device.b, upstream, mode, out);
     });
     // Piecewise linear: away from its kinks, which random data avoid, a small difference is exact up to rounding.
     for (std::size_t i = 0; i < r.size(); ++i) {
@@ -162,39 +172,37 @@ TEST_CASE("Sobel loss and its gradient agree with the definition", "[loss]") {
 }
 
 TEST_CASE("Sobel gradient vanishes for equal images", "[loss]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const Shape shape{1, 1, 4, 5, 1};
-  const Floats r = normal_values(20, 1);
-  Floats dr(20, 5.0f);
-  cpu::sobel_l1_backward(stream, GradientForm::separate, view(r, shape), view(r, shape), upstream(),
-                         WriteMode::overwrite, view(dr, shape));
-  CHECK(same_bits(dr, Floats(20, 0.0f)));
+  const DeviceArray r(stream, shape, normal_values(20, 1)), upstream(stream, {1}, Floats{kUpstream});
+  DeviceArray<float> dr(stream, shape);
+  CLADE_KERNEL(sobel_l1_backward)(stream, GradientForm::separate, r, r, upstream, WriteMode::overwrite, dr);
+  CHECK(same_bits(dr.values(), Floats(20, 0.0f)));
 }
 
-TEST_CASE("Losses do not depend on the number of threads", "[loss]") {
-  ThreadPool one(1), two(2), three(3);
-  Stream serial(Device{}, one);
+TEST_CASE("Losses give the same bits again, whatever the number of threads", "[loss]") {
+  const Device device = GENERATE(from_range(test_devices()));
+  INFO("on " << device);
   const Shape shape{2, 5, 64, 64, 1};
-  const Floats a = normal_values(shape.size(), 1), b = normal_values(shape.size(), 2);
-  const auto losses = [&](Stream& stream) {
-    return Floats{scalar([&](View<float> out) { cpu::l1_forward(stream, view(a, shape), view(b, shape), out); }),
-                  scalar([&](View<float> out) {
-                    cpu::adversarial_forward(stream, AdversarialLoss::bce, 1.0f, view(a, shape), out);
-                  }),
-                  scalar([&](View<float> out) {
-                    cpu::sobel_l1_forward(stream, GradientForm::combined, view(a, shape), view(b, shape), out);
-                  })};
+  const auto losses = [&](int threads) {
+    TestStream test(device, threads);
+    Stream& stream = test.stream;
+    Pair pair(stream, shape, normal_values(shape.size(), 1), normal_values(shape.size(), 2));
+    const DeviceArray upstream(stream, {1}, Floats{kUpstream});
+    DeviceArray<float> dr(stream, shape);
+    CLADE_KERNEL(sobel_l1_backward)
+    (stream, GradientForm::separate, pair.a, pair.b, upstream, WriteMode::overwrite, dr);
+    Floats all = dr.values();
+    all.push_back(scalar(stream, [&](auto& out) { CLADE_KERNEL(l1_forward)(stream, pair.a, pair.b, out); }));
+    all.push_back(scalar(stream, [&](auto& out) {
+      CLADE_KERNEL(adversarial_forward)(stream, AdversarialLoss::bce, 1.0f, pair.a, out);
+    }));
+    all.push_back(scalar(stream, [&](auto& out) {
+      CLADE_KERNEL(sobel_l1_forward)(stream, GradientForm::combined, pair.a, pair.b, out);
+    }));
+    return all;
   };
-  const auto sobel_gradient = [&](Stream& stream) {
-    Floats dr(a.size());
-    cpu::sobel_l1_backward(stream, GradientForm::separate, view(a, shape), view(b, shape), upstream(),
-                           WriteMode::overwrite, view(dr, shape));
-    return dr;
-  };
-  for (ThreadPool* pool : {&two, &three}) {
-    Stream stream(Device{}, *pool);
-    CHECK(same_bits(losses(stream), losses(serial)));
-    CHECK(same_bits(sobel_gradient(stream), sobel_gradient(serial)));
-  }
+  const Floats serial = losses(1);
+  CHECK(same_bits(losses(2), serial));
+  CHECK(same_bits(losses(3), serial));
 }

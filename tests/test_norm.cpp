@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/device.h"
-#include "kernels/kernels.h"
-#include "tests/support/catch.h"
+#include "tests/support/backend.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 #include "tests/support/reference.h"
@@ -18,18 +16,21 @@ struct Normalised {
   Floats y, statistics;
 };
 
-Normalised forward(Stream& stream, Activation activation, const Shape& shape, const Floats& x) {
-  Normalised result{Floats(x.size(), 3.0f), Floats(static_cast<std::size_t>(shape[0] * shape[1] * shape[4] * 2))};
-  cpu::instance_norm_forward(stream, kNormEpsilon, activation, view(x, shape), view(result.y, shape),
-                             view(result.statistics, {shape[0], shape[1], shape[4], 2}));
-  return result;
+Normalised forward(Stream& stream, Activation activation, const Shape& shape, const Floats& x, int shift = 0) {
+  DeviceArray<float> y(stream, shape, shift), statistics(stream, {shape[0], shape[1], shape[4], 2}, shift);
+  CLADE_KERNEL(instance_norm_forward)
+  (stream, kNormEpsilon, activation, DeviceArray(stream, shape, x, shift), y, statistics);
+  return {y.values(), statistics.values()};
 }
 
 Floats backward(Stream& stream, Activation activation, const Shape& shape, const Floats& x, const Floats& statistics,
-                const Floats& dy, WriteMode mode, Floats dx) {
-  cpu::instance_norm_backward(stream, activation, view(x, shape), view(statistics, {shape[0], shape[1], shape[4], 2}),
-                              view(dy, shape), mode, view(dx, shape));
-  return dx;
+                const Floats& dy, WriteMode mode, const Floats& before, int shift = 0) {
+  DeviceArray dx(stream, shape, before, shift);
+  CLADE_KERNEL(instance_norm_backward)
+  (stream, activation, DeviceArray(stream, shape, x, shift),
+   DeviceArray(stream, {shape[0], shape[1], shape[4], 2}, statistics, shift), DeviceArray(stream, shape, dy, shift),
+   mode, dx);
+  return dx.values();
 }
 
 int as_int(std::int64_t value) { return static_cast<int>(value); }
@@ -43,8 +44,7 @@ std::vector<Shape> shapes() { return {{1, 1, 2, 2, 1}, {2, 3, 5, 3, 7}, {1, 2, 4
 }  // namespace
 
 TEST_CASE("Instance norm agrees with the definition", "[norm]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const auto activation = GENERATE(Activation::none, Activation::relu, Activation::leaky_relu);
   for (const Shape& shape : shapes()) {
     INFO(shape);
@@ -55,8 +55,7 @@ TEST_CASE("Instance norm agrees with the definition", "[norm]") {
 }
 
 TEST_CASE("Instance norm keeps its precision far from zero", "[norm]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const Shape shape{1, 1, 8, 8, 3};
   Floats x = normal_values(shape.size(), 1);
   for (float& value : x) value += 1000.0f;
@@ -65,8 +64,7 @@ TEST_CASE("Instance norm keeps its precision far from zero", "[norm]") {
 }
 
 TEST_CASE("Instance norm of a constant is zero", "[norm]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const Shape shape{1, 1, 3, 3, 2};
   const Normalised result = forward(stream, Activation::none, shape, Floats(18, 0.3f));
   for (float value : result.y) CHECK(value == 0.0f);
@@ -74,8 +72,7 @@ TEST_CASE("Instance norm of a constant is zero", "[norm]") {
 }
 
 TEST_CASE("Instance norm gradient agrees with finite differences", "[norm]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const auto activation = GENERATE(Activation::none, Activation::relu, Activation::leaky_relu);
   for (const Shape& shape : shapes()) {
     INFO(shape);
@@ -107,8 +104,7 @@ TEST_CASE("Instance norm gradient agrees with finite differences", "[norm]") {
 }
 
 TEST_CASE("Instance norm gradient is orthogonal to shifts and scalings, and accumulates", "[norm]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const Shape shape{2, 2, 6, 5, 9};
   const Floats x = normal_values(shape.size(), 1), dy = normal_values(shape.size(), 2);
   const Floats before = normal_values(shape.size(), 3);
@@ -127,14 +123,17 @@ TEST_CASE("Instance norm gradient is orthogonal to shifts and scalings, and accu
             expected) < 4.0 * kEpsilon);
 }
 
-TEST_CASE("Instance norm does not depend on the number of threads", "[norm]") {
-  ThreadPool one(1), three(3);
-  Stream serial(Device{}, one), parallel(Device{}, three);
+TEST_CASE("Instance norm gives the same bits again, whatever the number of threads and the address", "[norm]") {
+  const Device device = GENERATE(from_range(test_devices()));
+  INFO("on " << device);
+  TestStream serial(device, 1), parallel(device, 3);
   const Shape shape{2, 2, 8, 8, 37};
   const Floats x = normal_values(shape.size(), 1), dy = normal_values(shape.size(), 2);
-  const Normalised a = forward(serial, Activation::relu, shape, x), b = forward(parallel, Activation::relu, shape, x);
+  const Normalised a = forward(serial.stream, Activation::relu, shape, x);
+  const Normalised b = forward(parallel.stream, Activation::relu, shape, x, 1);
   CHECK(same_bits(a.y, b.y));
   CHECK(same_bits(a.statistics, b.statistics));
-  CHECK(same_bits(backward(serial, Activation::relu, shape, x, a.statistics, dy, WriteMode::overwrite, dy),
-                  backward(parallel, Activation::relu, shape, x, a.statistics, dy, WriteMode::overwrite, dy)));
+  CHECK(
+      same_bits(backward(serial.stream, Activation::relu, shape, x, a.statistics, dy, WriteMode::overwrite, dy),
+                backward(parallel.stream, Activation::relu, shape, x, a.statistics, dy, WriteMode::overwrite, dy, 1)));
 }

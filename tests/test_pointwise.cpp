@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/device.h"
-#include "kernels/kernels.h"
-#include "tests/support/catch.h"
+#include "tests/support/backend.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 #include "tests/support/reference.h"
@@ -12,52 +10,59 @@ using namespace clade::test;
 
 namespace {
 
-// One element, a tail, and more than one chunk of a flat loop.
-const std::vector<std::int64_t> kSizes = {1, 13, 40001};
+// One element, a tail, and more than one chunk of a flat loop; from an aligned address and from one value further.
+struct Extent {
+  std::int64_t size;
+  int shift;
+};
+const std::vector<Extent> kExtents = {{1, 0}, {13, 0}, {13, 1}, {40001, 0}, {4096, 1}};
 
 }  // namespace
 
 TEST_CASE("Activation gradient is read off the output", "[pointwise]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const auto activation = GENERATE(Activation::none, Activation::relu, Activation::leaky_relu, Activation::tanh);
-  for (const std::int64_t size : kSizes) {
+  for (const auto& [size, shift] : kExtents) {
+    INFO(size << " values, shifted by " << shift);
     const Floats z = normal_values(size, 1), dy = normal_values(size, 2);
-    Floats y(z.size()), dz(z.size(), 5.0f);
+    Floats y(z.size());
     Doubles expected(z.size());
     for (std::size_t i = 0; i < z.size(); ++i) {
       y[i] = static_cast<float>(reference_activation(activation, z[i]));
       expected[i] = dy[i] * reference_activation_slope(activation, z[i]);
     }
-    cpu::activation_backward(stream, activation, view(std::as_const(y), {size}), view(dy, {size}), view(dz, {size}));
+    const DeviceArray device_y(stream, {size}, y, shift);
+    DeviceArray device_dy(stream, {size}, dy, shift);
+    DeviceArray<float> dz(stream, {size}, shift);
+    CLADE_KERNEL(activation_backward)(stream, activation, device_y, device_dy, dz);
     // y is rounded before it is squared, which costs up to epsilon of 1 where the slope of tanh is small.
-    CHECK(relative_error(dz, expected) < 16.0 * kEpsilon);
+    CHECK(relative_error(dz.values(), expected) < 16.0 * kEpsilon);
 
-    Floats in_place = dy;
-    cpu::activation_backward(stream, activation, view(std::as_const(y), {size}), view(std::as_const(in_place), {size}),
-                             view(in_place, {size}));
-    CHECK(same_bits(in_place, dz));
+    CLADE_KERNEL(activation_backward)(stream, activation, device_y, device_dy, device_dy);
+    CHECK(same_bits(device_dy.values(), dz.values()));
   }
 }
 
 TEST_CASE("Sum, fill and scale", "[pointwise]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
-  for (const std::int64_t size : kSizes) {
+  ON_EVERY_DEVICE(stream);
+  for (const auto& [size, shift] : kExtents) {
+    INFO(size << " values, shifted by " << shift);
     const Floats a = integer_values(size, 1), b = integer_values(size, 2);
-    Floats sum(a.size(), 9.0f), expected(a.size());
+    Floats expected(a.size());
     for (std::size_t i = 0; i < a.size(); ++i) expected[i] = a[i] + b[i];
-    cpu::add(stream, view(a, {size}), view(b, {size}), view(sum, {size}));
-    CHECK(same_bits(sum, expected));
+    const DeviceArray device_a(stream, {size}, a, shift), device_b(stream, {size}, b, shift);
+    DeviceArray<float> result(stream, {size}, shift);
+    CLADE_KERNEL(add)(stream, device_a, device_b, result);
+    CHECK(same_bits(result.values(), expected));
 
     for (std::size_t i = 0; i < a.size(); ++i) expected[i] = 0.5f * a[i];
-    cpu::scale_into(stream, 0.5f, view(a, {size}), WriteMode::overwrite, view(sum, {size}));
-    CHECK(same_bits(sum, expected));
+    CLADE_KERNEL(scale_into)(stream, 0.5f, device_a, WriteMode::overwrite, result);
+    CHECK(same_bits(result.values(), expected));
     for (std::size_t i = 0; i < a.size(); ++i) expected[i] += 0.5f * a[i];
-    cpu::scale_into(stream, 0.5f, view(a, {size}), WriteMode::accumulate, view(sum, {size}));
-    CHECK(same_bits(sum, expected));
+    CLADE_KERNEL(scale_into)(stream, 0.5f, device_a, WriteMode::accumulate, result);
+    CHECK(same_bits(result.values(), expected));
 
-    cpu::fill(stream, 2.5f, view(sum, {size}));
-    CHECK(same_bits(sum, Floats(sum.size(), 2.5f)));
+    CLADE_KERNEL(fill)(stream, 2.5f, result);
+    CHECK(same_bits(result.values(), Floats(a.size(), 2.5f)));
   }
 }
