@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# Convolutions by cuDNN and products by cuBLAS, which tests and benchmarks of the CUDA backend compare with. Only their
+# headers are needed to build; the libraries are loaded when they are used, by who has them.
+if(NOT CLADE_CUDA_MODE STREQUAL "ON")
+  return()
+endif()
+find_path(CUDNN_INCLUDE_DIR cudnn_graph.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+find_path(CUBLAS_INCLUDE_DIR cublas_v2.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+if(CUDNN_INCLUDE_DIR AND CUBLAS_INCLUDE_DIR)
+  set(found ON)
+else()
+  set(found OFF)
+endif()
+option(CLADE_CUDNN "Compare the CUDA backend with cuDNN and cuBLAS in tests and benchmarks" ${found})
+if(CLADE_CUDNN)
+  file(GLOB cudnn_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/cudnn/*.cpp)
+  target_sources(clade PRIVATE ${cudnn_sources})
+  target_include_directories(clade SYSTEM PRIVATE ${CUDNN_INCLUDE_DIR} ${CUBLAS_INCLUDE_DIR})
+  target_link_libraries(clade PRIVATE ${CMAKE_DL_LIBS})
+  target_compile_definitions(clade PUBLIC CLADE_HAS_CUDNN)
+endif()
+message(STATUS "CLADE: comparison with cuDNN ${CLADE_CUDNN}")
