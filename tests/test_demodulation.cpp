@@ -39,17 +39,17 @@ struct Fixture {
 
   void run(Stream& stream) {
     DeviceArray<float> device_u(stream, shape), device_scale(stream, scale_shape);
-    CLADE_KERNEL(demodulate)
-    (stream, dimension, kDemodulationEpsilon, DeviceArray(stream, shape, w), device_u, device_scale);
+    CLADE_KERNEL(demodulate)(stream, dimension, kDemodulationEpsilon, DeviceArray(stream, shape, w), device_u,
+                             device_scale);
     u = device_u.values();
     scale = device_scale.values();
   }
   std::vector<float> backward(Stream& stream, const std::vector<float>& du, WriteMode mode,
                               const std::vector<float>& before) {
     DeviceArray dw(stream, shape, before);
-    CLADE_KERNEL(demodulate_backward)
-    (stream, dimension, DeviceArray(stream, shape, u), DeviceArray(stream, scale_shape, scale),
-     DeviceArray(stream, shape, du), mode, dw);
+    CLADE_KERNEL(demodulate_backward)(stream, dimension, DeviceArray(stream, shape, u),
+                                      DeviceArray(stream, scale_shape, scale), DeviceArray(stream, shape, du), mode,
+                                      dw);
     return dw.values();
   }
 

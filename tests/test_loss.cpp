@@ -61,8 +61,7 @@ TEST_CASE("L1 loss and its gradient", "[loss]") {
   }
   Pair on_device(stream, shape, a, b);
   const float loss =
-      scalar(stream, [&](auto& out) { CLADE_KERNEL(l1_forward)
-                                      (stream, on_device.a, on_device.b, out); });
+      scalar(stream, [&](auto& out) { CLADE_KERNEL(l1_forward)(stream, on_device.a, on_device.b, out); });
   CHECK(loss == Approx(expected).epsilon(kEpsilon));  // a double sum, rounded once
   const Floats da = gradient(stream, shape, [&](const auto& upstream, WriteMode mode, auto& out) {
     CLADE_KERNEL(l1_backward)(stream, on_device.a, on_device.b, upstream, mode, out);
@@ -88,8 +87,7 @@ TEST_CASE("Adversarial losses and their gradients", "[loss]") {
   };
   const DeviceArray on_device(stream, shape, logits);
   const float loss =
-      scalar(stream, [&](auto& out) { CLADE_KERNEL(adversarial_forward)
-                                      (stream, kind, label, on_device, out); });
+      scalar(stream, [&](auto& out) { CLADE_KERNEL(adversarial_forward)(stream, kind, label, on_device, out); });
   CHECK(loss == Approx(reference(to_double(logits))).epsilon(kEpsilon));
 
   const Floats dlogits = gradient(stream, shape, [&](const auto& upstream, WriteMode mode, auto& out) {
@@ -115,8 +113,8 @@ TEST_CASE("Cross-entropy stays finite and accurate for large logits", "[loss]") 
   const auto slope = [&](float label, float z) {
     const DeviceArray logit(stream, {1}, Floats{z}), upstream(stream, {1}, Floats{kUpstream});
     return scalar(stream, [&](auto& out) {
-      CLADE_KERNEL(adversarial_backward)
-      (stream, AdversarialLoss::bce, label, logit, upstream, WriteMode::overwrite, out);
+      CLADE_KERNEL(adversarial_backward)(stream, AdversarialLoss::bce, label, logit, upstream, WriteMode::overwrite,
+                                         out);
     });
   };
   CHECK(loss(1.0f, -1000.0f) == 1000.0f);
@@ -190,8 +188,7 @@ TEST_CASE("Losses give the same bits again, whatever the number of threads", "[l
     Pair pair(stream, shape, normal_values(shape.size(), 1), normal_values(shape.size(), 2));
     const DeviceArray upstream(stream, {1}, Floats{kUpstream});
     DeviceArray<float> dr(stream, shape);
-    CLADE_KERNEL(sobel_l1_backward)
-    (stream, GradientForm::separate, pair.a, pair.b, upstream, WriteMode::overwrite, dr);
+    CLADE_KERNEL(sobel_l1_backward)(stream, GradientForm::separate, pair.a, pair.b, upstream, WriteMode::overwrite, dr);
     Floats all = dr.values();
     all.push_back(scalar(stream, [&](auto& out) { CLADE_KERNEL(l1_forward)(stream, pair.a, pair.b, out); }));
     all.push_back(scalar(stream, [&](auto& out) {

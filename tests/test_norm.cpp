@@ -18,18 +18,17 @@ struct Normalised {
 
 Normalised forward(Stream& stream, Activation activation, const Shape& shape, const Floats& x, int shift = 0) {
   DeviceArray<float> y(stream, shape, shift), statistics(stream, {shape[0], shape[1], shape[4], 2}, shift);
-  CLADE_KERNEL(instance_norm_forward)
-  (stream, kNormEpsilon, activation, DeviceArray(stream, shape, x, shift), y, statistics);
+  CLADE_KERNEL(instance_norm_forward)(stream, kNormEpsilon, activation, DeviceArray(stream, shape, x, shift), y,
+                                      statistics);
   return {y.values(), statistics.values()};
 }
 
 Floats backward(Stream& stream, Activation activation, const Shape& shape, const Floats& x, const Floats& statistics,
                 const Floats& dy, WriteMode mode, const Floats& before, int shift = 0) {
   DeviceArray dx(stream, shape, before, shift);
-  CLADE_KERNEL(instance_norm_backward)
-  (stream, activation, DeviceArray(stream, shape, x, shift),
-   DeviceArray(stream, {shape[0], shape[1], shape[4], 2}, statistics, shift), DeviceArray(stream, shape, dy, shift),
-   mode, dx);
+  CLADE_KERNEL(instance_norm_backward)(stream, activation, DeviceArray(stream, shape, x, shift),
+                                       DeviceArray(stream, {shape[0], shape[1], shape[4], 2}, statistics, shift),
+                                       DeviceArray(stream, shape, dy, shift), mode, dx);
   return dx.values();
 }
 

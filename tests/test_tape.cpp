@@ -11,16 +11,17 @@ using test::random_tensor;
 
 namespace {
 
-std::vector<Tensor> tensors(std::initializer_list<Shape> shapes, double deviation = 1.0) {
+std::vector<Tensor> tensors(Stream& stream, std::initializer_list<Shape> shapes, double deviation = 1.0) {
   std::vector<Tensor> result;
-  std::uint64_t stream = 1;
-  for (const Shape& shape : shapes) result.push_back(random_tensor(shape, stream++, deviation));
+  std::uint64_t index = 1;
+  for (const Shape& shape : shapes) result.push_back(random_tensor(stream, shape, index++, deviation));
   return result;
 }
 
 }  // namespace
 
 TEST_CASE("conv2d: gradients of input, weights and bias", "[tape]") {
+  ON_EVERY_DEVICE(stream);
   struct Case {
     ConvGeometry geometry;
     Shape x, w, bias;
@@ -34,95 +35,116 @@ TEST_CASE("conv2d: gradients of input, weights and bias", "[tape]") {
   for (const Case& c : cases)
     for (Activation activation : {Activation::none, Activation::tanh}) {
       INFO("input " << c.x << ", weights " << c.w << ", activation " << static_cast<int>(activation));
-      check_gradients([&](Tape& tape, const std::vector<Var>& v) { return conv2d(tape, v[0], v[1], v[2], c.geometry, activation); },
-                      tensors({c.x, c.w, c.bias}, 0.5));
+      check_gradients(
+          stream,
+          [&](Tape& tape, const std::vector<Var>& v) { return conv2d(tape, v[0], v[1], v[2], c.geometry, activation); },
+          tensors(stream, {c.x, c.w, c.bias}, 0.5));
     }
 }
 
 TEST_CASE("conv2d: rectifiers pass gradient only where they are open", "[tape]") {
+  ON_EVERY_DEVICE(stream);
   // Kinks make differences less exact than for smooth functions: the step is small and few outputs are near 0.
   const ConvGeometry geometry{ConvKind::direct, 1, 1, PadMode::reflect, 0};
   for (Activation activation : {Activation::relu, Activation::leaky_relu})
-    check_gradients([&](Tape& tape, const std::vector<Var>& v) { return conv2d(tape, v[0], v[1], v[2], geometry, activation); },
-                    tensors({{1, 1, 6, 6, 4}, {1, 3, 3, 3, 4}, {1, 3}}), 1e-2, 2e-3);
+    check_gradients(
+        stream,
+        [&](Tape& tape, const std::vector<Var>& v) { return conv2d(tape, v[0], v[1], v[2], geometry, activation); },
+        tensors(stream, {{1, 1, 6, 6, 4}, {1, 3, 3, 3, 4}, {1, 3}}), 1e-2, 2e-3);
 }
 
 TEST_CASE("demodulate: gradient and invariance to scale", "[tape]") {
+  ON_EVERY_DEVICE(stream);
   for (OutputDimension dimension : {OutputDimension::first, OutputDimension::last})
     check_gradients(
+        stream,
         [&](Tape& tape, const std::vector<Var>& v) {
           // A square of u alone would be constant by construction, so something must multiply it.
-          return conv2d(tape, v[1], demodulate(tape, v[0], dimension), v[2], {ConvKind::direct, 1, 1, PadMode::reflect, 0},
-                        Activation::tanh);
+          return conv2d(tape, v[1], demodulate(tape, v[0], dimension), v[2],
+                        {ConvKind::direct, 1, 1, PadMode::reflect, 0}, Activation::tanh);
         },
-        tensors({{2, 3, 3, 3, 2}, {2, 1, 4, 5, 2}, {2, 3}}));
+        tensors(stream, {{2, 3, 3, 3, 2}, {2, 1, 4, 5, 2}, {2, 3}}));
 }
 
 TEST_CASE("instance_norm, add, slice and stack: gradients", "[tape]") {
+  ON_EVERY_DEVICE(stream);
   SECTION("instance_norm") {
     check_gradients(
+        stream,
         [](Tape& tape, const std::vector<Var>& v) {
-          return conv2d(tape, instance_norm(tape, v[0], Activation::none), v[1], v[2], {ConvKind::direct, 1, 1, PadMode::zero, 0},
-                        Activation::tanh);
+          return conv2d(tape, instance_norm(tape, v[0], Activation::none), v[1], v[2],
+                        {ConvKind::direct, 1, 1, PadMode::zero, 0}, Activation::tanh);
         },
-        tensors({{2, 2, 4, 5, 3}, {2, 2, 3, 3, 3}, {2, 2}}));
+        tensors(stream, {{2, 2, 4, 5, 3}, {2, 2, 3, 3, 3}, {2, 2}}));
   }
   SECTION("add, with one input used twice") {
-    check_gradients([](Tape& tape, const std::vector<Var>& v) { return add(tape, v[0], add(tape, v[0], v[1])); },
-                    tensors({{1, 2, 3, 3, 2}, {1, 2, 3, 3, 2}}));
+    check_gradients(
+        stream, [](Tape& tape, const std::vector<Var>& v) { return add(tape, v[0], add(tape, v[0], v[1])); },
+        tensors(stream, {{1, 2, 3, 3, 2}, {1, 2, 3, 3, 2}}));
   }
   SECTION("slice and stack, overlapping slices add up") {
     check_gradients(
+        stream,
         [](Tape& tape, const std::vector<Var>& v) {
-          const std::array parts{slice(tape, v[0], 1, 0, 2), slice(tape, v[0], 1, 1, 1), slice(tape, v[0], 0, 2, 1), v[1]};
+          const std::array parts{slice(tape, v[0], 1, 0, 2), slice(tape, v[0], 1, 1, 1), slice(tape, v[0], 0, 2, 1),
+                                 v[1]};
           return stack(tape, parts, {1, 5, 2, 3, 1});
         },
-        tensors({{2, 3, 2, 3, 1}, {1, 1, 2, 3, 1}}));
+        tensors(stream, {{2, 3, 2, 3, 1}, {1, 1, 2, 3, 1}}));
   }
 }
 
 TEST_CASE("losses: gradients", "[tape]") {
-  const Tensor target = random_tensor({1, 2, 6, 5, 1}, 77);
+  ON_EVERY_DEVICE(stream);
+  const Tensor target = random_tensor(stream, {1, 2, 6, 5, 1}, 77);
   const auto constant = [&](Tape& tape) { return tape.constant(target.view()); };
   SECTION("l1") {
-    check_gradients([&](Tape& tape, const std::vector<Var>& v) { return l1_mean(tape, v[0], constant(tape)); },
-                    tensors({{1, 2, 6, 5, 1}}), 2e-2, 1e-3);
+    check_gradients(
+        stream, [&](Tape& tape, const std::vector<Var>& v) { return l1_mean(tape, v[0], constant(tape)); },
+        tensors(stream, {{1, 2, 6, 5, 1}}), 2e-2, 1e-3);
   }
   SECTION("adversarial") {
     for (auto kind : {AdversarialLoss::bce, AdversarialLoss::lsgan})
       for (float label : {0.0f, 1.0f})
-        check_gradients([&](Tape& tape, const std::vector<Var>& v) { return adversarial_mean(tape, v[0], kind, label); },
-                        tensors({{2, 1, 2, 2, 1}}));
+        check_gradients(
+            stream, [&](Tape& tape, const std::vector<Var>& v) { return adversarial_mean(tape, v[0], kind, label); },
+            tensors(stream, {{2, 1, 2, 2, 1}}));
   }
   SECTION("gradient map") {
     for (auto form : {kernels::GradientForm::combined, kernels::GradientForm::separate})
-      check_gradients([&](Tape& tape, const std::vector<Var>& v) { return sobel_l1_mean(tape, v[0], constant(tape), form); },
-                      tensors({{1, 2, 6, 5, 1}}), 2e-2, 1e-3);
+      check_gradients(
+          stream,
+          [&](Tape& tape, const std::vector<Var>& v) { return sobel_l1_mean(tape, v[0], constant(tape), form); },
+          tensors(stream, {{1, 2, 6, 5, 1}}), 2e-2, 1e-3);
   }
   SECTION("weighted sum") {
-    check_gradients([](Tape& tape, const std::vector<Var>& v) { return weighted_sum(tape, v, std::array{0.5f, -2.0f}); },
-                    tensors({{1}, {1}}));
+    check_gradients(
+        stream,
+        [](Tape& tape, const std::vector<Var>& v) {
+          return weighted_sum(tape, v, std::array{0.5f, -2.0f});
+        },
+        tensors(stream, {{1}, {1}}));
   }
 }
 
 TEST_CASE("a sweep computes only what lies between its targets and its root", "[tape]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
-  Arena arena;
+  ON_EVERY_DEVICE(stream);
+  Arena arena(stream.device());
   Tape tape(stream, arena);
-  Tensor x = random_tensor({1, 1, 4, 4, 1}, 1), gx(Device{}, x.shape());
-  Tensor w = random_tensor({1, 1, 3, 3, 1}, 2), gw(Device{}, w.shape());
-  const Tensor bias(Device{}, {1, 1});
+  Tensor x = random_tensor(stream, {1, 1, 4, 4, 1}, 1), gx(stream, x.shape());
+  Tensor w = random_tensor(stream, {1, 1, 3, 3, 1}, 2), gw(stream, w.shape());
+  const Tensor bias(stream, {1, 1});
   const Var vx = tape.parameter(x.view(), gx.view());
   const Var vw = tape.parameter(w.view(), gw.view());
-  const Var y = conv2d(tape, vx, vw, tape.constant(bias.view()), {ConvKind::direct, 1, 1, PadMode::zero, 0}, Activation::tanh);
+  const Var y =
+      conv2d(tape, vx, vw, tape.constant(bias.view()), {ConvKind::direct, 1, 1, PadMode::zero, 0}, Activation::tanh);
   const Var a = adversarial_mean(tape, y, AdversarialLoss::lsgan, 1.0f);
   const Var b = adversarial_mean(tape, y, AdversarialLoss::lsgan, 0.0f);
 
   tape.backward(a, std::array{vx});
   CHECK(tape.gradient(vx));
   CHECK_FALSE(tape.gradient(vw));
-  const std::vector<float> first(gx.host().begin(), gx.host().end());
+  const std::vector<float> first = gx.values(stream);
 
   tape.backward(b, std::array{vw});
   CHECK_FALSE(tape.gradient(vx));
@@ -130,20 +152,19 @@ TEST_CASE("a sweep computes only what lies between its targets and its root", "[
 
   // A sweep is not disturbed by the ones before it.
   tape.backward(a, std::array{vx, vw});
-  CHECK(std::vector<float>(gx.host().begin(), gx.host().end()) == first);
+  CHECK(gx.values(stream) == first);
 
   // A target that the root does not depend on has gradient zero.
-  Tensor other = random_tensor({1, 3}, 3), gother = random_tensor({1, 3}, 4);
+  Tensor other = random_tensor(stream, {1, 3}, 3), gother = random_tensor(stream, {1, 3}, 4);
   const Var unused = tape.parameter(other.view(), gother.view());
   tape.backward(a, std::array{unused});
-  for (float g : gother.host()) CHECK(g == 0.0f);
+  for (float g : gother.values(stream)) CHECK(g == 0.0f);
 }
 
 TEST_CASE("an identical program gets identical addresses after the arena is reset", "[tape]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
-  Arena arena;
-  const Tensor x = random_tensor({1, 4, 32, 32, 8}, 1);
+  ON_EVERY_DEVICE(stream);
+  Arena arena(stream.device());
+  const Tensor x = random_tensor(stream, {1, 4, 32, 32, 8}, 1);
   const auto run = [&] {
     arena.reset();
     Tape tape(stream, arena);
@@ -153,11 +174,11 @@ TEST_CASE("an identical program gets identical addresses after the arena is rese
 }
 
 TEST_CASE("ops say which shapes do not fit", "[tape]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
-  Arena arena;
+  ON_EVERY_DEVICE(stream);
+  Arena arena(stream.device());
   Tape tape(stream, arena);
-  const Tensor x = random_tensor({1, 1, 4, 4, 2}, 1), w = random_tensor({1, 1, 3, 3, 3}, 2), bias(Device{}, {1, 1});
+  const Tensor x = random_tensor(stream, {1, 1, 4, 4, 2}, 1), w = random_tensor(stream, {1, 1, 3, 3, 3}, 2),
+               bias(stream, {1, 1});
   const Var vx = tape.constant(x.view()), vw = tape.constant(w.view()), vb = tape.constant(bias.view());
   CHECK_THROWS_AS(conv2d(tape, vx, vw, vb, {}, Activation::none), Error);
   CHECK_THROWS_AS(add(tape, vx, vw), Error);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/device.h"
-#include "kernels/kernels.h"
-#include "tests/support/catch.h"
+// The update of parameters, and what goes with it in a step.
+#include <array>
+
+#include "tests/support/backend.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 
@@ -11,89 +12,305 @@ using namespace clade::test;
 
 namespace {
 
+std::vector<float> zeros(std::int64_t size) { return std::vector<float>(static_cast<std::size_t>(size)); }
+
+DeviceArray<StepControl> control_at(Stream& stream, std::int64_t step, std::int32_t finite = 1) {
+  return {stream, {1}, std::vector{StepControl{step, 0, 0, finite}}};
+}
+
+/// Adam's recurrences in double for one value.
+struct ReferenceAdam {
+  double m = 0.0, v = 0.0, w = 0.0;
+
+  void step(const AdamParameters& p, std::int64_t step, double gradient) {
+    const double beta1 = p.beta1, beta2 = p.beta2, count = static_cast<double>(step);
+    m = beta1 * m + (1.0 - beta1) * gradient;
+    v = beta2 * v + (1.0 - beta2) * gradient * gradient;
+    const double m_hat = m / (1.0 - std::pow(beta1, count)), v_hat = v / (1.0 - std::pow(beta2, count));
+    w -= p.learning_rate * m_hat / (std::sqrt(v_hat) + p.epsilon);
+  }
+};
+
+// Ten steps with gradients that change from step to step.
+constexpr int kSteps = 10;
+std::vector<float> gradient_of(int step, std::int64_t size) {
+  return normal_values(size, static_cast<unsigned>(10 + step));
+}
+
 struct State {
   std::vector<float> m, v, w;
 };
 
-/// Ten steps with gradients that change from step to step.
-State train(Stream& stream, std::int64_t size) {
-  State state{std::vector<float>(static_cast<std::size_t>(size)), std::vector<float>(static_cast<std::size_t>(size)),
-              normal_values(size, 1)};
-  for (int step = 1; step <= 10; ++step) {
-    AdamParameters parameters;
-    parameters.step = step;
-    const std::vector<float> gradient = normal_values(size, static_cast<unsigned>(10 + step));
-    cpu::adam(stream, parameters, view(gradient, {size}), view(state.m, {size}), view(state.v, {size}),
-              view(state.w, {size}));
+State train(Stream& stream, std::int64_t size, int shift = 0) {
+  DeviceArray m(stream, {size}, zeros(size), shift), v(stream, {size}, zeros(size), shift);
+  DeviceArray w(stream, {size}, normal_values(size, 1), shift);
+  for (int step = 1; step <= kSteps; ++step) {
+    const DeviceArray gradient(stream, {size}, gradient_of(step, size), shift);
+    CLADE_KERNEL(adam)(stream, AdamParameters{}, control_at(stream, step), gradient, m, v, w);
   }
-  return state;
+  return {m.values(), v.values(), w.values()};
 }
 
 }  // namespace
 
 TEST_CASE("Adam agrees with its recurrences in double", "[update]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   const std::int64_t size = GENERATE(1, 19, 40001);
-  const State state = train(stream, size);
+  const State state = train(stream, size, size == 19 ? 1 : 0);
 
-  const AdamParameters p;
   const std::vector<float> start = normal_values(size, 1);
-  std::vector<double> m(start.size()), v(start.size()), change(start.size());
-  for (int step = 1; step <= 10; ++step) {
-    const std::vector<float> gradient = normal_values(size, static_cast<unsigned>(10 + step));
-    const double beta1 = p.beta1, beta2 = p.beta2;
-    for (std::size_t i = 0; i < m.size(); ++i) {
-      m[i] = beta1 * m[i] + (1.0 - beta1) * gradient[i];
-      v[i] = beta2 * v[i] + (1.0 - beta2) * gradient[i] * gradient[i];
-      const double m_hat = m[i] / (1.0 - std::pow(beta1, step)), v_hat = v[i] / (1.0 - std::pow(beta2, step));
-      change[i] -= p.learning_rate * m_hat / (std::sqrt(v_hat) + p.epsilon);
-    }
+  std::vector<ReferenceAdam> reference(start.size());
+  for (int step = 1; step <= kSteps; ++step) {
+    const std::vector<float> gradient = gradient_of(step, size);
+    for (std::size_t i = 0; i < start.size(); ++i) reference[i].step({}, step, gradient[i]);
   }
+  std::vector<double> m(start.size()), v(start.size());
+  double largest = 0.0;
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    m[i] = reference[i].m;
+    v[i] = reference[i].v;
+    // Each of the ten updates rounds the weight by at most epsilon / 2 of it; the changes, of 1e-3, are exact beside
+    // that.
+    largest = std::max(largest, std::abs(state.w[i] - (start[i] + reference[i].w)) / (std::abs(start[i]) + 0.01));
+  }
+  CHECK(largest < 5.0 * kEpsilon);
   // Ten updates of averages round a few times each.
   CHECK(relative_error(state.m, m) < 32.0 * kEpsilon);
   CHECK(relative_error(state.v, v) < 32.0 * kEpsilon);
-  // Each of the ten updates rounds the weight by at most epsilon / 2 of it; the changes, of 1e-3, are exact beside
-  // that.
-  double largest = 0.0;
-  for (std::size_t i = 0; i < change.size(); ++i)
-    largest = std::max(largest, std::abs(state.w[i] - (start[i] + change[i])) / (std::abs(start[i]) + 0.01));
-  CHECK(largest < 5.0 * kEpsilon);
 }
 
 TEST_CASE("The first Adam step moves every weight by the learning rate", "[update]") {
-  ThreadPool pool(1);
-  Stream stream(Device{}, pool);
-  const std::vector<float> gradient = {1e-3f, -20.0f, 0.0f};
-  State state{std::vector<float>(3), std::vector<float>(3), std::vector<float>(3)};
-  cpu::adam(stream, {}, view(gradient, {3}), view(state.m, {3}), view(state.v, {3}), view(state.w, {3}));
-  CHECK(state.w[0] == Approx(-2e-4).epsilon(2e-5));  // epsilon / |gradient| = 1e-5
-  CHECK(state.w[1] == Approx(2e-4).epsilon(1e-6));
-  CHECK(state.w[2] == 0.0f);
+  ON_EVERY_DEVICE(stream);
+  DeviceArray m(stream, {3}, zeros(3)), v(stream, {3}, zeros(3)), w(stream, {3}, zeros(3));
+  const DeviceArray gradient(stream, {3}, std::vector<float>{1e-3f, -20.0f, 0.0f});
+  CLADE_KERNEL(adam)(stream, AdamParameters{}, control_at(stream, 1), gradient, m, v, w);
+  const std::vector<float> moved = w.values();
+  CHECK(moved[0] == Approx(-2e-4).epsilon(2e-5));  // epsilon / |gradient| = 1e-5
+  CHECK(moved[1] == Approx(2e-4).epsilon(1e-6));
+  CHECK(moved[2] == 0.0f);
 }
 
-TEST_CASE("Adam does not depend on the number of threads", "[update]") {
-  ThreadPool one(1), three(3);
-  Stream serial(Device{}, one), parallel(Device{}, three);
-  const State a = train(serial, 40001), b = train(parallel, 40001);
+TEST_CASE("Adam gives the same bits again, whatever the number of threads", "[update]") {
+  const Device device = GENERATE(from_range(test_devices()));
+  INFO("on " << device);
+  TestStream serial(device, 1), parallel(device, 3);
+  const State a = train(serial.stream, 40001), b = train(parallel.stream, 40001);
   CHECK(same_bits(a.w, b.w));
   CHECK(same_bits(a.m, b.m));
   CHECK(same_bits(a.v, b.v));
 }
 
+TEST_CASE("Adam leaves everything as it is after a step that was not finite", "[update]") {
+  ON_EVERY_DEVICE(stream);
+  const std::vector<float> before = normal_values(100, 1);
+  DeviceArray m(stream, {100}, before), v(stream, {100}, before), w(stream, {100}, before);
+  const DeviceArray gradient(stream, {100}, normal_values(100, 2));
+  CLADE_KERNEL(adam)(stream, AdamParameters{}, control_at(stream, 3, 0), gradient, m, v, w);
+  CHECK(same_bits(m.values(), before));
+  CHECK(same_bits(v.values(), before));
+  CHECK(same_bits(w.values(), before));
+}
+
+namespace {
+
+/// Segments of every kind for two nets, of odd sizes, with values between them that belong to none.
+struct Layout {
+  Layout() {
+    const auto add = [&](std::int32_t channels, std::int32_t fan, OutputDimension dimension, bool demodulated) {
+      segments.push_back({size, scales, 2, channels, fan, dimension, demodulated});
+      size += std::int64_t{2} * channels * fan + 3;
+      if (demodulated) scales += std::int64_t{2} * channels + 1;
+    };
+    add(4, 1152, OutputDimension::first, true);
+    add(5, 27, OutputDimension::first, true);
+    add(5, 1, OutputDimension::first, false);
+    add(7, 18, OutputDimension::last, true);
+    add(64, 1, OutputDimension::first, true);
+    add(33, 40, OutputDimension::first, true);
+    add(37, 75, OutputDimension::last, true);
+    add(1, 2500, OutputDimension::last, false);
+    add(32, 16, OutputDimension::last, true);
+  }
+  std::vector<ParameterSegment> segments;
+  std::int64_t size = 0;
+  std::int64_t scales = 0;
+};
+
+/// Calls body(index of the value in the block, channel of the value counted over the nets) for a whole segment.
+template <class Body>
+void for_each_value(const ParameterSegment& s, const Body& body) {
+  for (std::int64_t i = 0; i < std::int64_t{s.nets} * s.channels * s.fan; ++i) {
+    const std::int64_t net = i / (std::int64_t{s.channels} * s.fan);
+    const std::int64_t channel = s.dimension == OutputDimension::first ? i / s.fan : net * s.channels + i % s.channels;
+    body(static_cast<std::size_t>(s.offset + i), static_cast<std::size_t>(channel));
+  }
+}
+
+/// What update_demodulated says it does, in double.
+struct ReferenceUpdate {
+  ReferenceUpdate(const Layout& plan, const std::vector<float>& weights)
+      : layout(plan), values(weights.size()), u(weights.begin(), weights.end()), scale(layout.scales) {
+    for (std::size_t i = 0; i < weights.size(); ++i) values[i].w = weights[i];
+    for (const ParameterSegment& segment : layout.segments) demodulate(segment);
+  }
+
+  void demodulate(const ParameterSegment& segment) {
+    if (!segment.demodulated) return;
+    std::vector<double> squares(static_cast<std::size_t>(segment.nets) * segment.channels, kUpdateEpsilon);
+    for_each_value(segment, [&](std::size_t i, std::size_t c) { squares[c] += values[i].w * values[i].w; });
+    for_each_value(segment, [&](std::size_t i, std::size_t c) { u[i] = values[i].w / std::sqrt(squares[c]); });
+    for (std::size_t c = 0; c < squares.size(); ++c)
+      scale[static_cast<std::size_t>(segment.scale) + c] = 1.0 / std::sqrt(squares[c]);
+  }
+
+  void step(std::int64_t number, const std::vector<float>& du) {
+    for (const ParameterSegment& segment : layout.segments) {
+      std::vector<double> inner(static_cast<std::size_t>(segment.nets) * segment.channels);
+      for_each_value(segment, [&](std::size_t i, std::size_t c) { inner[c] += du[i] * u[i]; });
+      for_each_value(segment, [&](std::size_t i, std::size_t c) {
+        const double factor = segment.demodulated ? scale[static_cast<std::size_t>(segment.scale) + c] : 1.0;
+        values[i].step({}, number, segment.demodulated ? factor * (du[i] - u[i] * inner[c]) : double{du[i]});
+        if (!segment.demodulated) u[i] = values[i].w;
+      });
+      demodulate(segment);
+    }
+  }
+
+  static constexpr float kUpdateEpsilon = 1e-8f;
+  Layout layout;
+  std::vector<ReferenceAdam> values;
+  std::vector<double> u, scale;
+};
+
+/// The blocks of a training on a device; u and scale begin as the weights make them.
+struct Blocks {
+  Blocks(Stream& stream, const Layout& plan, const std::vector<float>& weights)
+      : layout(plan),
+        m(stream, {plan.size}, zeros(plan.size)),
+        v(stream, {plan.size}, zeros(plan.size)),
+        w(stream, {plan.size}, weights),
+        u(stream, {plan.size}, weights),
+        scale(stream, {plan.scales}, zeros(plan.scales)) {
+    const ReferenceUpdate start(plan, weights);
+    u.assign({start.u.begin(), start.u.end()});
+    scale.assign({start.scale.begin(), start.scale.end()});
+  }
+
+  void step(Stream& stream, const StepControl& control, const std::vector<float>& du) {
+    const DeviceArray gradient(stream, {layout.size}, du);
+    const DeviceArray on_device(stream, {1}, std::vector{control});
+    CLADE_KERNEL(update_demodulated)(stream, AdamParameters{}, ReferenceUpdate::kUpdateEpsilon, layout.segments,
+                                     on_device, gradient, m, v, w, u, scale);
+  }
+
+  std::array<std::vector<float>, 5> values() const {
+    return {m.values(), v.values(), w.values(), u.values(), scale.values()};
+  }
+
+  Layout layout;
+  DeviceArray<float> m, v, w, u, scale;
+};
+
+/// Step numbers whose bias corrections differ.
+constexpr std::array<std::int64_t, 4> kNumbers{1, 2, 3, 70000};
+
+}  // namespace
+
+TEST_CASE("The update behind a demodulation agrees with its parts in double", "[update]") {
+  ON_EVERY_DEVICE(stream);
+  const Layout layout;
+  const std::vector<float> weights = normal_values(layout.size, 1);
+  ReferenceUpdate reference(layout, weights);
+  Blocks blocks(stream, layout, weights);
+  for (const std::int64_t number : kNumbers) {
+    const std::vector<float> du = normal_values(layout.size, static_cast<unsigned>(10 + number));
+    reference.step(number, du);
+    blocks.step(stream, {number, 0, 0, 1}, du);
+  }
+
+  const auto [m, v, w, u, scale] = blocks.values();
+  for (const ParameterSegment& segment : layout.segments) {
+    INFO(segment.channels << " channels of " << segment.fan << (segment.demodulated ? ", demodulated" : ""));
+    std::vector<float> own_m, own_v, own_u;
+    std::vector<double> expected_m, expected_v, expected_u;
+    double largest = 0.0, power = 0.0;
+    for_each_value(segment, [&](std::size_t i, std::size_t) {
+      own_m.push_back(m[i]);
+      own_v.push_back(v[i]);
+      own_u.push_back(u[i]);
+      expected_m.push_back(reference.values[i].m);
+      expected_v.push_back(reference.values[i].v);
+      expected_u.push_back(reference.u[i]);
+      largest = std::max(largest, std::abs(w[i] - reference.values[i].w) / (std::abs(weights[i]) + 0.1));
+      power += std::abs(w[i] - weights[i]);
+    });
+    CHECK(power > 0.0);
+    if (segment.demodulated && segment.fan == 1) {
+      // One value per channel is +-1 whatever its weight: its gradient is what rounding leaves of zero, and Adam turns
+      // the least gradient into a full step. Only the effective value means something.
+      CHECK(relative_error(own_u, expected_u) < 8.0 * kEpsilon);
+      continue;
+    }
+    // As for Adam; du - u <du, u> rounds twice more. A weight's change of 1e-3 may be off where its gradient nearly
+    // cancels, but by little of the weight.
+    CHECK(relative_error(own_m, expected_m) < 64.0 * kEpsilon);
+    CHECK(relative_error(own_v, expected_v) < 64.0 * kEpsilon);
+    CHECK(largest < 8.0 * kEpsilon);
+    CHECK(relative_error(own_u, expected_u) < 32.0 * kEpsilon);
+    if (!segment.demodulated) continue;
+    const auto begin = segment.scale, count = std::int64_t{segment.nets} * segment.channels;
+    CHECK(relative_error(std::vector(scale.begin() + begin, scale.begin() + begin + count),
+                         std::vector(reference.scale.begin() + begin, reference.scale.begin() + begin + count)) <
+          8.0 * kEpsilon);
+  }
+}
+
+TEST_CASE("The update behind a demodulation touches its segments only, and gives the same bits again", "[update]") {
+  const Device device = GENERATE(from_range(test_devices()));
+  INFO("on " << device);
+  const Layout layout;
+  const std::vector<float> weights = normal_values(layout.size, 1);
+  TestStream serial(device, 1), parallel(device, 3);
+  Blocks a(serial.stream, layout, weights), b(parallel.stream, layout, weights);
+  const auto start = a.values();
+  for (const std::int64_t number : kNumbers) {
+    const std::vector<float> du = normal_values(layout.size, static_cast<unsigned>(10 + number));
+    a.step(serial.stream, {number, 0, 0, 1}, du);
+    b.step(parallel.stream, {number, 0, 0, 1}, du);
+  }
+  const auto end = a.values();
+  CHECK(end == b.values());
+
+  std::vector<bool> inside(static_cast<std::size_t>(layout.size));
+  for (const ParameterSegment& segment : layout.segments)
+    for_each_value(segment, [&](std::size_t i, std::size_t) { inside[i] = true; });
+  int touched = 0;
+  for (std::size_t block = 0; block < 4; ++block)
+    for (std::size_t i = 0; i < inside.size(); ++i) touched += !inside[i] && start[block][i] != end[block][i];
+  CHECK(touched == 0);
+}
+
+TEST_CASE("The update behind a demodulation stops after a step that was not finite", "[update]") {
+  ON_EVERY_DEVICE(stream);
+  const Layout layout;
+  Blocks blocks(stream, layout, normal_values(layout.size, 1));
+  const auto before = blocks.values();
+  blocks.step(stream, {3, 0, 0, 0}, normal_values(layout.size, 2));
+  CHECK(blocks.values() == before);
+}
+
 TEST_CASE("Mean deviation averages over samples, not over their union", "[update]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
+  DeviceArray<float> result(stream, {1});
   // Two constant samples of different value, one alternating by 1 around 5, one by 3 around 0.
-  const Shape shape{2, 2, 2, 2, 1};
-  const std::vector<float> x = {1, 1, 1, 1, 9, 9, 9, 9, 4, 6, 4, 6, 3, -3, 3, -3};
-  float result = -1.0f;
-  cpu::mean_deviation(stream, view(x, shape), View<float>(&result, {1}));
-  CHECK(result == 1.0f);
+  const DeviceArray small(stream, {2, 2, 2, 2, 1},
+                          std::vector<float>{1, 1, 1, 1, 9, 9, 9, 9, 4, 6, 4, 6, 3, -3, 3, -3});
+  CLADE_KERNEL(mean_deviation)(stream, small, result);
+  CHECK(result.values()[0] == 1.0f);
 
   const Shape large{2, 3, 33, 31, 1};
   const std::vector<float> values = normal_values(large.size(), 1);
-  cpu::mean_deviation(stream, view(values, large), View<float>(&result, {1}));
+  CLADE_KERNEL(mean_deviation)(stream, DeviceArray(stream, large, values), result);
   double expected = 0.0;
   for (std::size_t sample = 0; sample < 6; ++sample) {
     double sum = 0.0, squares = 0.0;
@@ -105,5 +322,5 @@ TEST_CASE("Mean deviation averages over samples, not over their union", "[update
     sum /= 33 * 31;
     expected += std::sqrt(squares / (33 * 31) - sum * sum) / 6.0;
   }
-  CHECK(result == Approx(expected).epsilon(kEpsilon));
+  CHECK(result.values()[0] == Approx(expected).epsilon(kEpsilon));
 }
