@@ -77,7 +77,8 @@ void GzipEncoder::deflate_pending(bool last) {
     const auto block = static_cast<std::size_t>(index);
     const std::size_t first = dictionary_ + block * kBlock;
     const std::size_t length = std::min(kBlock, pending_.size() - first);
-    blocks[block] = deflate_block(pending_.data() + first, length, std::min(first, kDictionary), last && block + 1 == count);
+    blocks[block] =
+        deflate_block(pending_.data() + first, length, std::min(first, kDictionary), last && block + 1 == count);
   };
   if (pool_) {
     pool_->parallel_for(static_cast<std::int64_t>(count), work);

@@ -22,9 +22,8 @@ std::string sample(std::size_t size) {
 
 std::string compress(ThreadPool* pool, const std::string& text, std::size_t piece) {
   std::string stream;
-  GzipEncoder encoder(pool, [&](const void* bytes, std::size_t size) {
-    stream.append(static_cast<const char*>(bytes), size);
-  });
+  GzipEncoder encoder(
+      pool, [&](const void* bytes, std::size_t size) { stream.append(static_cast<const char*>(bytes), size); });
   for (std::size_t first = 0; first < text.size(); first += piece)
     encoder.write(text.data() + first, std::min(piece, text.size() - first));
   encoder.finish();
@@ -53,8 +52,8 @@ std::string expand(const std::string& stream, std::size_t size) {
 TEST_CASE("a gzip stream of any length is read back by zlib", "[gzip]") {
   ThreadPool pool(3);
   constexpr std::size_t kRound = std::size_t{8} << 20;  // what is in work at once
-  for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{100000}, kRound - 1, kRound, kRound + 1,
-                           2 * kRound + 777}) {
+  for (std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{100000}, kRound - 1, kRound, kRound + 1, 2 * kRound + 777}) {
     INFO(size << " bytes");
     const std::string text = sample(size);
     const std::string stream = compress(&pool, text, 1 << 20);

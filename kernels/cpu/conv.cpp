@@ -3,6 +3,7 @@
 #include "kernels/cpu/conv_resize.h"
 #include "kernels/cpu/conv_thin.h"
 #include "kernels/cpu/window_grid.h"
+#include "kernels/cpu/winograd.h"
 #include "kernels/kernels.h"
 
 namespace clade::kernels::cpu {
@@ -35,6 +36,8 @@ void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, V
                   View<const float> bias, Activation activation, View<float> y) {
   const Epilogue epilogue{bias.data, activation, shape.cout};
   if (is_thin(shape)) return thin_forward(stream, shape, x.data, w.data, epilogue, y.data);
+  if (const int tile = winograd_tile(shape, ConvPass::forward))
+    return winograd_forward(stream, shape, tile, x.data, w.data, epilogue, y.data);
   switch (shape.kind) {
     case ConvKind::direct:
       return correlate(stream, make_grid(shape), x.data, w.data, epilogue, WriteMode::overwrite, y.data);
@@ -48,6 +51,8 @@ void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, V
 void conv_backward_input(Stream& stream, const ConvShape& shape, View<const float> dy, View<const float> w,
                          WriteMode mode, View<float> dx) {
   if (is_thin(shape)) return thin_backward_input(stream, shape, dy.data, w.data, mode, dx.data);
+  if (const int tile = winograd_tile(shape, ConvPass::backward_input))
+    return winograd_backward_input(stream, shape, tile, dy.data, w.data, mode, dx.data);
   switch (shape.kind) {
     case ConvKind::direct:
       return correlate_adjoint(stream, make_grid(shape), dy.data, w.data, Epilogue{}, mode, dx.data);
@@ -61,6 +66,8 @@ void conv_backward_input(Stream& stream, const ConvShape& shape, View<const floa
 void conv_backward_weight(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> dy,
                           WriteMode mode, View<float> dw) {
   if (is_thin(shape)) return thin_backward_weight(stream, shape, x.data, dy.data, mode, dw.data);
+  if (const int tile = winograd_tile(shape, ConvPass::backward_weight))
+    return winograd_backward_weight(stream, shape, tile, x.data, dy.data, mode, dw.data);
   switch (shape.kind) {
     case ConvKind::direct:
       return correlate_weight_gradient(stream, make_grid(shape), x.data, dy.data, mode, dw.data);

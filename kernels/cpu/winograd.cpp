@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layouts: P = (tile + 2)^2 products per tile; tiles of a chunk of samples are numbered sample by sample, row by row.
+// Every product is one call of multiply_panel with 16 columns; what is a column is chosen so that weights, which are
+// the large operand at small batches, are never transposed.
+#include "kernels/cpu/winograd.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/cpu/winograd_transforms.h"
+
+namespace clade::kernels::cpu {
+
+namespace {
+
+constexpr std::int64_t kTaps = 9;
+// Tiles in work at once: enough to use transformed weights often, few enough for their transforms to stay in the cache.
+constexpr std::int64_t kChunkTiles = 256;
+
+// Steps between the P parts of an array, and between long rows, are kept off powers of two: addresses that differ by
+// 4 KiB share a set of the L1 cache, and a transform touches all parts at once.
+constexpr std::int64_t padded(std::int64_t size) { return size + kPanel; }
+
+/// Where the tiles of an image lie along one axis.
+class Axis {
+ public:
+  Axis(int extent, int tile, PadMode mode) : tile_(tile), extent_(extent), count_((extent + tile - 1) / tile) {
+    for (int t = 0; t < count_; ++t)
+      for (int i = 0; i < tile + 2; ++i) {
+        const int position = t * tile + i - 1;
+        // What lies further out than the border reaches only outputs that do not exist.
+        sources_.push_back(position > extent ? -1 : padded_index(position, extent, mode));
+      }
+  }
+  int tiles() const { return count_; }
+  /// Pixel that position i of a tile reads, -1 for a zero.
+  int source(int tile, int i) const { return sources_[static_cast<std::size_t>(tile * (tile_ + 2) + i)]; }
+  /// Output i of a tile, -1 beyond the edge.
+  int output(int tile, int i) const { return tile * tile_ + i < extent_ ? tile * tile_ + i : -1; }
+
+ private:
+  int tile_;
+  int extent_;
+  int count_;
+  std::vector<int> sources_;
+};
+
+template <int M>
+class Winograd {
+  static constexpr int T = M + 2;
+  static constexpr int P = T * T;
+  using Matrices = WinogradMatrices<M>;
+
+ public:
+  Winograd(Stream& stream, const ConvShape& shape)
+      : stream_(stream),
+        shape_(shape),
+        rows_(shape.h, M, shape.pad_mode),
+        columns_(shape.w, M, shape.pad_mode),
+        per_image_(std::int64_t{rows_.tiles()} * columns_.tiles()) {}
+
+  void forward(const float* x, const float* w, const Epilogue& epilogue, float* y) {
+    for_each_chunk([&](std::int64_t first, std::int64_t samples) {
+      const std::int64_t panels = ceil_div(samples * per_image_, kPanel);
+      const std::int64_t input_step = padded(cin() * kPanel);
+      const View<float> inputs = scratch({shape_.nets, panels, P, input_step});
+      stream_.pool().parallel_for(shape_.nets * panels, [&](std::int64_t task) {
+        transform_input_panel(x, task / panels, first, samples, task % panels, inputs.data + task * P * input_step,
+                              input_step);
+      });
+      constexpr std::int64_t kBlock = 32;
+      const std::int64_t blocks = ceil_div(cout(), kBlock);
+      const std::int64_t row = padded(cin()), weight_step = padded(kBlock * row),
+                         product_step = padded(kBlock * kPanel);
+      const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
+      const std::int64_t output_size = kPanel * M * M * kBlock;
+      for_each_task(shape_.nets * blocks, weight_size + product_size + output_size,
+                    [&](std::int64_t task, float* buffer) {
+                      const std::int64_t net = task / blocks, channel = task % blocks * kBlock;
+                      const std::int64_t count = std::min(kBlock, cout() - channel);
+                      float* weights = buffer;
+                      float* products = buffer + weight_size;
+                      float* outputs = products + product_size;
+                      transform_weights(w + (net * cout() + channel) * kTaps * cin(), count, weights, weight_step, row);
+                      for (std::int64_t panel = 0; panel < panels; ++panel) {
+                        const float* input = inputs.data + (net * panels + panel) * P * input_step;
+                        for (int p = 0; p < P; ++p)
+                          multiply_panel({weights + p * weight_step, row, 1}, count, input + p * input_step, cin(),
+                                         products + p * product_step, kPanel);
+                        transform_products(products, product_step, count, outputs);
+                        write_outputs(outputs, count, net, channel, first, samples, panel, epilogue, y);
+                      }
+                    });
+    });
+  }
+
+  void backward_input(const float* dy, const float* w, WriteMode mode, float* dx) {
+    for_each_chunk([&](std::int64_t first, std::int64_t samples) {
+      const std::int64_t tiles = samples * per_image_;
+      const Gradients gradients = transform_gradients(dy, first, samples, cout(), padded(cout()));
+      const std::int64_t blocks = cin() / kPanel;
+      const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(kPanel * kPanel);
+      const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
+      for_each_task(shape_.nets * blocks, weight_size + product_size, [&](std::int64_t task, float* buffer) {
+        const std::int64_t net = task / blocks, channel = task % blocks * kPanel;
+        float* weights = buffer;
+        float* products = buffer + weight_size;
+        transform_weight_columns(w + net * cout() * kTaps * cin() + channel, weights, weight_step);
+        if (mode == WriteMode::overwrite)
+          for (std::int64_t pixel = 0; pixel < samples * shape_.h * shape_.w; ++pixel)
+            std::fill_n(dx + ((net * shape_.n + first) * shape_.h * shape_.w + pixel) * cin() + channel, kPanel, 0.0f);
+        for (std::int64_t tile = 0; tile < tiles; tile += kPanel) {
+          const std::int64_t count = std::min<std::int64_t>(kPanel, tiles - tile);
+          for (int p = 0; p < P; ++p)
+            multiply_panel({gradients.at(net, p, 0, tile), gradients.row, 1}, count, weights + p * weight_step, cout(),
+                           products + p * product_step, kPanel);
+          for (std::int64_t i = 0; i < count; ++i)
+            scatter(products + i * kPanel, product_step, net, first, tile + i, channel, dx);
+        }
+      });
+    });
+  }
+
+  void backward_weight(const float* x, const float* dy, WriteMode mode, float* dw) {
+    for_each_chunk([&](std::int64_t first, std::int64_t samples) {
+      const std::int64_t tiles = samples * per_image_;
+      const std::int64_t block = cout() % 32 == 0 ? 32 : kPanel;
+      const Gradients gradients = transform_gradients(dy, first, samples, block, block);
+      const std::int64_t panels = cin() / kPanel;
+      const std::int64_t input_step = padded(tiles * kPanel), product_step = padded(block * kPanel);
+      const View<float> inputs = scratch({shape_.nets, panels, P, input_step});
+      stream_.pool().parallel_for(shape_.nets * panels, [&](std::int64_t task) {
+        transform_input_columns(x, task / panels, first, tiles, task % panels * kPanel,
+                                inputs.data + task * P * input_step, input_step);
+      });
+      const std::int64_t blocks = cout() / block;
+      const WriteMode chunk_mode = first == 0 ? mode : WriteMode::accumulate;
+      for_each_task(shape_.nets * blocks, P * product_step, [&](std::int64_t task, float* products) {
+        const std::int64_t net = task / blocks, channel = task % blocks * block;
+        for (std::int64_t panel = 0; panel < panels; ++panel) {
+          const float* input = inputs.data + (net * panels + panel) * P * input_step;
+          for (int p = 0; p < P; ++p)
+            multiply_panel({gradients.at(net, p, task % blocks, 0), 1, gradients.row}, block, input + p * input_step,
+                           tiles, products + p * product_step, kPanel);
+          for (std::int64_t i = 0; i < block; ++i)
+            gather_weight_gradient(products + i * kPanel, product_step, chunk_mode,
+                                   dw + (net * cout() + channel + i) * kTaps * cin() + panel * kPanel);
+        }
+      });
+    });
+  }
+
+ private:
+  std::int64_t cin() const { return shape_.cin; }
+  std::int64_t cout() const { return shape_.cout; }
+  View<float> scratch(const Shape& shape) const { return stream_.scratch().view<float>(shape); }
+
+  /// body(first sample, samples), with scratch memory of its own.
+  template <class Body>
+  void for_each_chunk(const Body& body) const {
+    const std::int64_t step = std::max<std::int64_t>(1, kChunkTiles / per_image_);
+    for (std::int64_t first = 0; first < shape_.n; first += step) {
+      const ArenaScope scope(stream_.scratch());
+      body(first, std::min<std::int64_t>(step, shape_.n - first));
+    }
+  }
+
+  /// body(task, buffer) in parallel, with a buffer for each thread that stays in its cache.
+  template <class Body>
+  void for_each_task(std::int64_t tasks, std::int64_t buffer_size, const Body& body) const {
+    const std::int64_t workers = std::min<std::int64_t>(stream_.pool().size(), tasks);
+    const View<float> buffers = scratch({workers, ceil_div(buffer_size, 64) * 64});
+    stream_.pool().parallel_for(workers, [&](std::int64_t worker) {
+      for (std::int64_t task = worker; task < tasks; task += workers)
+        body(task, buffers.data + worker * buffers.shape[1]);
+    });
+  }
+
+  struct Place {
+    std::int64_t image;  // sample, counted over nets
+    int row, column;     // tile
+  };
+  Place place(std::int64_t net, std::int64_t first, std::int64_t tile) const {
+    const auto inside = static_cast<int>(tile % per_image_);
+    return {net * shape_.n + first + tile / per_image_, inside / columns_.tiles(), inside % columns_.tiles()};
+  }
+
+  /// Eight channels of the pixels that a tile reads.
+  void load_tile(const float* x, const Place& at, std::int64_t channel, Lanes (&tile)[T][T]) const {
+    for (int i = 0; i < T; ++i)
+      for (int j = 0; j < T; ++j) {
+        const int row = rows_.source(at.row, i), column = columns_.source(at.column, j);
+        tile[i][j] = row < 0 || column < 0
+                         ? Lanes{}
+                         : load(x + ((at.image * shape_.h + row) * shape_.w + column) * cin() + channel);
+      }
+  }
+
+  /// panel [P][cin][16 tiles].
+  void transform_input_panel(const float* x, std::int64_t net, std::int64_t first, std::int64_t samples,
+                             std::int64_t panel, float* out, std::int64_t step) const {
+    const std::int64_t begin = panel * kPanel;
+    const std::int64_t count = std::min<std::int64_t>(kPanel, samples * per_image_ - begin);
+    if (count < kPanel) std::fill_n(out, P * step, 0.0f);
+    float turned[P][kPanel][kLanes];
+    for (std::int64_t channel = 0; channel < cin(); channel += kLanes) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        Lanes tile[T][T], transformed[T][T];
+        load_tile(x, place(net, first, begin + i), channel, tile);
+        transform(Matrices::kInput, tile, transformed);
+        for (int p = 0; p < P; ++p) store(turned[p][i], transformed[p / T][p % T]);
+      }
+      for (int p = 0; p < P; ++p)
+        for (int lane = 0; lane < kLanes; ++lane) {
+          float* line = out + p * step + (channel + lane) * kPanel;
+          for (std::int64_t i = 0; i < count; ++i) line[i] = turned[p][i][lane];
+        }
+    }
+  }
+
+  /// columns [P][tiles][16 channels].
+  void transform_input_columns(const float* x, std::int64_t net, std::int64_t first, std::int64_t tiles,
+                               std::int64_t channel, float* out, std::int64_t step) const {
+    for (std::int64_t i = 0; i < tiles; ++i)
+      for (int half = 0; half < kPanel; half += kLanes) {
+        Lanes tile[T][T], transformed[T][T];
+        load_tile(x, place(net, first, i), channel + half, tile);
+        transform(Matrices::kInput, tile, transformed);
+        for (int p = 0; p < P; ++p) store(out + p * step + i * kPanel + half, transformed[p / T][p % T]);
+      }
+  }
+
+  /// Transformed output gradients [nets][P][blocks of channels][tiles][row].
+  struct Gradients {
+    const float* data;
+    std::int64_t step;   // from p to p + 1
+    std::int64_t tiles;  // in a block
+    std::int64_t row;
+    const float* at(std::int64_t net, int p, std::int64_t block, std::int64_t tile) const {
+      return data + (net * P + p) * step + (block * tiles + tile) * row;
+    }
+  };
+  Gradients transform_gradients(const float* dy, std::int64_t first, std::int64_t samples, std::int64_t block,
+                                std::int64_t row) const {
+    static constexpr auto kSpread = transpose(Matrices::kOutput);
+    const std::int64_t tiles = samples * per_image_;
+    const std::int64_t step = padded(cout() / block * tiles * row);
+    float* out = scratch({shape_.nets, P, step}).data;
+    stream_.pool().parallel_for(shape_.nets * tiles, [&](std::int64_t task) {
+      const std::int64_t net = task / tiles, tile = task % tiles;
+      const Place at = place(net, first, tile);
+      for (std::int64_t channel = 0; channel < cout(); channel += kLanes) {
+        Lanes outputs[M][M], transformed[T][T];
+        for (int i = 0; i < M; ++i)
+          for (int j = 0; j < M; ++j) {
+            const int y = rows_.output(at.row, i), x = columns_.output(at.column, j);
+            outputs[i][j] =
+                y < 0 || x < 0 ? Lanes{} : load(dy + ((at.image * shape_.h + y) * shape_.w + x) * cout() + channel);
+          }
+        transform(kSpread.value, outputs, transformed);
+        float* to = out + net * P * step + (channel / block * tiles + tile) * row + channel % block;
+        for (int p = 0; p < P; ++p) store(to + p * step, transformed[p / T][p % T]);
+      }
+    });
+    return {out, step, tiles, row};
+  }
+
+  static void load_filter(const float* w, std::int64_t channels, Lanes (&filter)[3][3]) {
+    for (int tap = 0; tap < kTaps; ++tap) filter[tap / 3][tap % 3] = load(w + tap * channels);
+  }
+
+  /// [P][count][cin] of `count` filters.
+  void transform_weights(const float* w, std::int64_t count, float* out, std::int64_t step, std::int64_t row) const {
+    for (std::int64_t filter = 0; filter < count; ++filter)
+      for (std::int64_t channel = 0; channel < cin(); channel += kLanes) {
+        Lanes taps[3][3], transformed[T][T];
+        load_filter(w + filter * kTaps * cin() + channel, cin(), taps);
+        transform(Matrices::kWeight, taps, transformed);
+        for (int p = 0; p < P; ++p) store(out + p * step + filter * row + channel, transformed[p / T][p % T]);
+      }
+  }
+
+  /// [P][cout][16 input channels]; w points to the first of those channels.
+  void transform_weight_columns(const float* w, float* out, std::int64_t step) const {
+    for (std::int64_t filter = 0; filter < cout(); ++filter)
+      for (int half = 0; half < kPanel; half += kLanes) {
+        Lanes taps[3][3], transformed[T][T];
+        load_filter(w + filter * kTaps * cin() + half, cin(), taps);
+        transform(Matrices::kWeight, taps, transformed);
+        for (int p = 0; p < P; ++p) store(out + p * step + filter * kPanel + half, transformed[p / T][p % T]);
+      }
+  }
+
+  /// Products [P][count][16 tiles] to outputs [16 tiles][M * M][count].
+  static void transform_products(const float* products, std::int64_t step, std::int64_t count, float* outputs) {
+    for (std::int64_t channel = 0; channel < count; ++channel)
+      for (int half = 0; half < kPanel; half += kLanes) {
+        Lanes in[T][T], out[M][M];
+        for (int p = 0; p < P; ++p) in[p / T][p % T] = load(products + p * step + channel * kPanel + half);
+        transform(Matrices::kOutput, in, out);
+        for (int o = 0; o < M * M; ++o)
+          for (int lane = 0; lane < kLanes; ++lane)
+            outputs[((half + lane) * M * M + o) * count + channel] = out[o / M][o % M][lane];
+      }
+  }
+
+  void write_outputs(float* outputs, std::int64_t count, std::int64_t net, std::int64_t channel, std::int64_t first,
+                     std::int64_t samples, std::int64_t panel, const Epilogue& epilogue, float* y) const {
+    const std::int64_t begin = panel * kPanel;
+    const std::int64_t tiles = std::min<std::int64_t>(kPanel, samples * per_image_ - begin);
+    for (std::int64_t i = 0; i < tiles; ++i) {
+      const Place at = place(net, first, begin + i);
+      for (int o = 0; o < M * M; ++o) {
+        const int row = rows_.output(at.row, o / M), column = columns_.output(at.column, o % M);
+        if (row < 0 || column < 0) continue;
+        float* pixel = outputs + (i * M * M + o) * count;
+        epilogue.apply(net, channel, count, pixel);
+        std::copy_n(pixel, count, y + ((at.image * shape_.h + row) * shape_.w + column) * cout() + channel);
+      }
+    }
+  }
+
+  /// Adds the gradient of a tile, products [P] at `step`, to the pixels it was read from.
+  void scatter(const float* products, std::int64_t step, std::int64_t net, std::int64_t first, std::int64_t tile,
+               std::int64_t channel, float* dx) const {
+    static constexpr auto kSpread = transpose(Matrices::kInput);
+    const Place at = place(net, first, tile);
+    for (int half = 0; half < kPanel; half += kLanes) {
+      Lanes in[T][T], out[T][T];
+      for (int p = 0; p < P; ++p) in[p / T][p % T] = load(products + p * step + half);
+      transform(kSpread.value, in, out);
+      for (int i = 0; i < T; ++i)
+        for (int j = 0; j < T; ++j) {
+          const int row = rows_.source(at.row, i), column = columns_.source(at.column, j);
+          if (row < 0 || column < 0) continue;
+          float* pixel = dx + ((at.image * shape_.h + row) * shape_.w + column) * cin() + channel + half;
+          store(pixel, load(pixel) + out[i][j]);
+        }
+    }
+  }
+
+  /// Products [P] at `step` to nine taps of 16 input channels.
+  void gather_weight_gradient(const float* products, std::int64_t step, WriteMode mode, float* dw) const {
+    static constexpr auto kGather = transpose(Matrices::kWeight);
+    for (int half = 0; half < kPanel; half += kLanes) {
+      Lanes in[T][T], taps[3][3];
+      for (int p = 0; p < P; ++p) in[p / T][p % T] = load(products + p * step + half);
+      transform(kGather.value, in, taps);
+      for (int tap = 0; tap < kTaps; ++tap) {
+        float* target = dw + tap * cin() + half;
+        store(target, mode == WriteMode::overwrite ? taps[tap / 3][tap % 3] : load(target) + taps[tap / 3][tap % 3]);
+      }
+    }
+  }
+
+  Stream& stream_;
+  const ConvShape& shape_;
+  Axis rows_, columns_;
+  std::int64_t per_image_;  // tiles of an image
+};
+
+/// Calls body with Winograd<tile>.
+template <class Body>
+void with_tile(Stream& stream, const ConvShape& shape, int tile, const Body& body) {
+  if (tile == 2) {
+    body(Winograd<2>(stream, shape));
+  } else {
+    body(Winograd<4>(stream, shape));
+  }
+}
+
+}  // namespace
+
+// Measured with bench_conv on two cores, 256 channels of 8 x 8 pixels, against the direct product: few pixels do not
+// pay for the transforms of the weights, which are larger for larger tiles (docs/performance.md).
+int winograd_tile(const ConvShape& s, ConvPass pass) {
+  const bool fits = s.kind == ConvKind::direct && s.k == 3 && s.stride == 1 && s.pad == 1 && s.cin % kPanel == 0 &&
+                    s.cout % kPanel == 0;
+  if (!fits || s.cin < 64 || s.cout < 64 || s.h < 4 || s.w < 4) return 0;
+  const std::int64_t pixels = std::int64_t{s.n} * s.h * s.w;
+  if (pixels >= 512) return 4;
+  const std::int64_t fewest = pass == ConvPass::backward_weight ? 128 : 64;
+  return pixels >= fewest ? 2 : 0;
+}
+
+void winograd_forward(Stream& stream, const ConvShape& shape, int tile, const float* x, const float* w,
+                      const Epilogue& epilogue, float* y) {
+  with_tile(stream, shape, tile, [&](auto winograd) { winograd.forward(x, w, epilogue, y); });
+}
+
+void winograd_backward_input(Stream& stream, const ConvShape& shape, int tile, const float* dy, const float* w,
+                             WriteMode mode, float* dx) {
+  with_tile(stream, shape, tile, [&](auto winograd) { winograd.backward_input(dy, w, mode, dx); });
+}
+
+void winograd_backward_weight(Stream& stream, const ConvShape& shape, int tile, const float* x, const float* dy,
+                              WriteMode mode, float* dw) {
+  with_tile(stream, shape, tile, [&](auto winograd) { winograd.backward_weight(x, dy, mode, dw); });
+}
+
+}  // namespace clade::kernels::cpu

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The transforms of Winograd's F(m x m, 3 x 3), on vectors of channels, and their adjoints.
+#pragma once
+
+#include "kernels/cpu/lanes.h"
+
+namespace clade::kernels::cpu {
+
+/// Matrices of F(m, 3) by row, as in Lavin and Gray 2016; interpolation points 0, 1, -1 (and 2, -2).
+template <int M>
+struct WinogradMatrices;
+
+template <>
+struct WinogradMatrices<2> {
+  static constexpr float kInput[4][4] = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}};
+  static constexpr float kWeight[4][3] = {{1, 0, 0}, {0.5f, 0.5f, 0.5f}, {0.5f, -0.5f, 0.5f}, {0, 0, 1}};
+  static constexpr float kOutput[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};
+};
+
+template <>
+struct WinogradMatrices<4> {
+  static constexpr float kInput[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+                                         {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+  static constexpr float kWeight[6][3] = {{1.0f / 4, 0, 0},
+                                          {-1.0f / 6, -1.0f / 6, -1.0f / 6},
+                                          {-1.0f / 6, 1.0f / 6, -1.0f / 6},
+                                          {1.0f / 24, 1.0f / 12, 1.0f / 6},
+                                          {1.0f / 24, -1.0f / 12, 1.0f / 6},
+                                          {0, 0, 1}};
+  static constexpr float kOutput[4][6] = {
+      {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+};
+
+/// out [R][C'] = matrix [R][C] * in [C][C'], with zeros and ones of the matrix left out by the compiler.
+template <int R, int C, int Columns>
+inline void apply_left(const float (&matrix)[R][C], const Lanes (&in)[C][Columns], Lanes (&out)[R][Columns]) {
+#pragma GCC unroll 8
+  for (int row = 0; row < R; ++row)
+#pragma GCC unroll 8
+    for (int column = 0; column < Columns; ++column) {
+      Lanes sum{};
+#pragma GCC unroll 8
+      for (int k = 0; k < C; ++k)
+        if (matrix[row][k] != 0.0f) sum += matrix[row][k] * in[k][column];
+      out[row][column] = sum;
+    }
+}
+
+/// out [R][R'] = in [R][C] * matrix^T, matrix [R'][C].
+template <int R, int C, int Rows>
+inline void apply_right(const float (&matrix)[Rows][C], const Lanes (&in)[R][C], Lanes (&out)[R][Rows]) {
+#pragma GCC unroll 8
+  for (int row = 0; row < R; ++row)
+#pragma GCC unroll 8
+    for (int column = 0; column < Rows; ++column) {
+      Lanes sum{};
+#pragma GCC unroll 8
+      for (int k = 0; k < C; ++k)
+        if (matrix[column][k] != 0.0f) sum += matrix[column][k] * in[row][k];
+      out[row][column] = sum;
+    }
+}
+
+template <int R, int C>
+struct Transposed {
+  float value[C][R];
+};
+template <int R, int C>
+constexpr Transposed<R, C> transpose(const float (&matrix)[R][C]) {
+  Transposed<R, C> result{};
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) result.value[c][r] = matrix[r][c];
+  return result;
+}
+
+/// matrix * in * matrix^T: a transform of both axes of a tile.
+template <int R, int C>
+inline void transform(const float (&matrix)[R][C], const Lanes (&in)[C][C], Lanes (&out)[R][R]) {
+  Lanes half[R][C];
+  apply_left(matrix, in, half);
+  apply_right(matrix, half, out);
+}
+
+}  // namespace clade::kernels::cpu
