@@ -5,14 +5,12 @@
 // "step_seconds" and "patches/s" count what is in it.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <optional>
+#include <exception>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "bench/support/options.h"
 #include "core/philox.h"
 #include "engine/tensor.h"
 #include "models/model.h"
@@ -90,8 +88,8 @@ void inference(benchmark::State& state, const Case& c) {
 void add(const char* name, void (*function)(benchmark::State&, const Case&), const Case& c) {
   // The CPU always computes in float32.
   const char* precision = clade::name(c.device.is_cpu() ? Precision::fp32 : c.precision);
-  benchmark::RegisterBenchmark(
-      str(name, '/', clade::name(c.upsampling), '/', precision, "/batch:", c.batch, '/').c_str(), function, c)
+  benchmark::RegisterBenchmark(str(name, '/', clade::name(c.upsampling), '/', precision, "/batch:", c.batch).c_str(),
+                               function, c)
       ->Unit(benchmark::kMillisecond)
       ->UseRealTime();
 }
@@ -108,38 +106,20 @@ void add_all(Device device, int threads) {
     }
 }
 
-// The value of --key=value; the argument is taken out of argv.
-std::optional<std::string> take_option(int& argc, char** argv, std::string_view key) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    if (!argument.starts_with(key)) continue;
-    std::string value(argument.substr(key.size()));
-    std::copy(argv + i + 1, argv + argc, argv + i);
-    --argc;
-    return value;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string device = take_option(argc, argv, "--device=").value_or("cpu");
-  const int threads = std::atoi(take_option(argc, argv, "--threads=").value_or("0").c_str());
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  if (device != "cpu" && device != "cuda") {
-    std::fprintf(stderr, "bench_step: device '%s' is not cpu or cuda\n", device.c_str());
-    return 1;
-  }
   try {
-    const Device chosen{device == "cuda" ? DeviceType::cuda : DeviceType::cpu, 0};
-    benchmark::AddCustomContext("device", device_name(chosen));
-    add_all(chosen, threads);
+    const Device device = bench::take_device(argc, argv);
+    const int threads = std::stoi(bench::take_option(argc, argv, "--threads=").value_or("0"));
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+    benchmark::AddCustomContext("device", device_name(device));
+    add_all(device, threads);
     benchmark::RunSpecifiedBenchmarks();
-  } catch (const Error& error) {
+    return 0;
+  } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_step: %s\n", error.what());
     return 1;
   }
-  return 0;
 }
