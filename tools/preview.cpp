@@ -20,6 +20,7 @@ constexpr int kMagnification = 3;      // of the inset against the picture
 constexpr double kInsetHeight = 0.5;   // of the inset, as a share of its width
 constexpr double kForeground = 0.075;  // of the grey window: what is darker is air
 constexpr double kDetail = 0.03;       // of the grey window: a step from pixel to pixel that is detail
+constexpr double kAir = 0.1;           // of the grey window: below it there is no tissue
 constexpr int kLabelDot = 2;           // of the names of the planes
 constexpr std::uint8_t kBackground = 0;
 constexpr std::uint8_t kTextGrey = 220;
@@ -130,9 +131,32 @@ Sampled sample(const WorldSampler& volume, const PreviewSlice& slice, double x, 
   return result;
 }
 
+// Sums over boxes of a picture.
+class BoxSums {
+ public:
+  // value(row, column) for every pixel.
+  template <class Value>
+  BoxSums(int width, int height, const Value& value)
+      : stride_(width + 1), table_(static_cast<std::size_t>((width + 1) * (height + 1))) {
+    for (int row = 0; row < height; ++row)
+      for (int column = 0; column < width; ++column)
+        at(row + 1, column + 1) = value(row, column) + at(row, column + 1) + at(row + 1, column) - at(row, column);
+  }
+  double operator()(int row, int column, int width, int height) {
+    return at(row + height, column + width) - at(row, column + width) - at(row + height, column) + at(row, column);
+  }
+
+ private:
+  double& at(int row, int column) { return table_[static_cast<std::size_t>(row * stride_ + column)]; }
+
+  int stride_;
+  std::vector<double> table_;
+};
+
 // Puts the inset where the slice has most detail along the slice axis of the volume, which is vertical in the picture
-// or not. Steps count up to `enough` only: one bright border, such as the scalp, must not outweigh fine structures.
-void place_inset(PreviewSlice& slice, const WorldSampler& volume, bool detail_is_vertical, double low, double enough) {
+// or not. Steps count up to a part of the range only, and boxes full of tissue are preferred: the bright border between
+// scalp and air must not outweigh what is inside.
+void place_inset(PreviewSlice& slice, const WorldSampler& volume, bool detail_is_vertical, double low, double high) {
   slice.inset_width = slice.width / kMagnification;
   slice.inset_height = std::min(slice.inset_width * kInsetHeight, slice.height);
   constexpr double kSamples = 160;  // across the picture: enough to find a region
@@ -141,27 +165,21 @@ void place_inset(PreviewSlice& slice, const WorldSampler& volume, bool detail_is
   const int box_width = std::max(1, static_cast<int>(slice.inset_width * scale));
   const int box_height = std::max(1, static_cast<int>(slice.inset_height * scale));
 
-  // Sums over boxes by a summed-area table of the steps.
   const int w = coarse.width, h = coarse.height;
-  std::vector<double> table(static_cast<std::size_t>((w + 1) * (h + 1)));
-  const auto at = [&](int row, int column) -> double& {
-    return table[static_cast<std::size_t>(row * (w + 1) + column)];
-  };
   const auto value = [&](int row, int column) { return coarse.values[static_cast<std::size_t>(row * w + column)]; };
-  for (int row = 0; row < h; ++row)
-    for (int column = 0; column < w; ++column) {
-      const int next_row = detail_is_vertical ? std::min(row + 1, h - 1) : row;
-      const int next_column = detail_is_vertical ? column : std::min(column + 1, w - 1);
-      const double step = std::min(std::abs(value(next_row, next_column) - value(row, column)), enough);
-      at(row + 1, column + 1) = step + at(row, column + 1) + at(row + 1, column) - at(row, column);
-    }
+  BoxSums detail(w, h, [&](int row, int column) {
+    const int next_row = detail_is_vertical ? std::min(row + 1, h - 1) : row;
+    const int next_column = detail_is_vertical ? column : std::min(column + 1, w - 1);
+    return std::min(std::abs(value(next_row, next_column) - value(row, column)), kDetail * (high - low));
+  });
+  BoxSums tissue(w, h, [&](int row, int column) { return value(row, column) > low + kAir * (high - low) ? 1.0 : 0.0; });
   double best = -1;
   for (int row = 0; row + box_height <= h; ++row)
     for (int column = 0; column + box_width <= w; ++column) {
-      const double sum = at(row + box_height, column + box_width) - at(row, column + box_width) -
-                         at(row + box_height, column) + at(row, column);
-      if (sum <= best) continue;
-      best = sum;
+      const double share = tissue(row, column, box_width, box_height) / (box_width * box_height);
+      const double score = detail(row, column, box_width, box_height) * std::pow(share, 6);
+      if (score <= best) continue;
+      best = score;
       slice.inset_x = std::min(column / scale, slice.width - slice.inset_width);
       slice.inset_y = std::min(row / scale, slice.height - slice.inset_height);
     }
@@ -224,7 +242,7 @@ Preview::Preview(const Volume& interpolated, const PlaneAxes& axes, int columns)
     for (std::size_t world = 0; world < 3; ++world)
       slice_axis[world] = interpolated.geometry.affine[world][static_cast<std::size_t>(axes.slice)];
     const bool detail_is_vertical = std::abs(dot(slice.down, slice_axis)) > std::abs(dot(slice.right, slice_axis));
-    place_inset(slice, sampler, detail_is_vertical, low_, kDetail * (high_ - low_));
+    place_inset(slice, sampler, detail_is_vertical, low_, high_);
     // One scale for both slices; tall ones must not make the picture endless.
     scale_ = std::min({scale_, column_width_ / slice.width, 1.1 * column_width_ / slice.height});
   }
