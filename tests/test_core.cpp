@@ -6,7 +6,7 @@
 
 #include "core/arena.h"
 #include "core/atomic_file.h"
-#include "core/device.h"
+#include "core/stream.h"
 #include "core/log.h"
 #include "core/parallel.h"
 #include "core/shape.h"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "tools/font.h"
 #include "tools/sampling.h"
@@ -154,8 +155,8 @@ class BoxSums {
 };
 
 // Puts the inset where the slice has most detail along the slice axis of the volume, which is vertical in the picture
-// or not. Steps count up to a part of the range only, and boxes full of tissue are preferred: the bright border between
-// scalp and air must not outweigh what is inside.
+// or not. Steps count up to a part of the range only, and boxes full of tissue and near the middle are preferred: the
+// bright border between scalp and air must not outweigh what is inside.
 void place_inset(PreviewSlice& slice, const WorldSampler& volume, bool detail_is_vertical, double low, double high) {
   slice.inset_width = slice.width / kMagnification;
   slice.inset_height = std::min(slice.inset_width * kInsetHeight, slice.height);
@@ -177,7 +178,9 @@ void place_inset(PreviewSlice& slice, const WorldSampler& volume, bool detail_is
   for (int row = 0; row + box_height <= h; ++row)
     for (int column = 0; column + box_width <= w; ++column) {
       const double share = tissue(row, column, box_width, box_height) / (box_width * box_height);
-      const double score = detail(row, column, box_width, box_height) * std::pow(share, 6);
+      const double middle = std::sin(std::numbers::pi * (row + 0.5 * box_height) / h) *
+                            std::sin(std::numbers::pi * (column + 0.5 * box_width) / w);
+      const double score = detail(row, column, box_width, box_height) * std::pow(share, 6) * middle;
       if (score <= best) continue;
       best = score;
       slice.inset_x = std::min(column / scale, slice.width - slice.inset_width);
