@@ -2,11 +2,12 @@
 // Every kernel on the sizes of full-size networks.
 //   bench_kernels [--device=cpu|cuda] [--threads=N] [--batches=1,16] [--precisions=tf32,fp32] [--seconds=S]
 //                 [--peak=TFLOP/s] [--bandwidth=GB/s] [options of Google Benchmark]
-// The time of a launch is the median over runs of a CUDA graph of many. "warm": always the same operands, which stay in
-// the cache if they fit; "cold": operands in turn, more than the cache holds. over_floor is the time over what peak and
-// bandwidth allow: both are measured on the device unless given. Convolutions in fp32 do three products in TF32, which
-// their floor counts. over_cudnn is our time over that of cuDNN's fastest engine, which does the nets one after the
-// other, without bias and activation, and is given an image that is already padded (resize: and upsampled).
+// A time is the median over runs of a CUDA graph of many launches. The benchmark's own is "warm": always on the same
+// operands, which stay in the cache if they fit; cold_us is on operands in turn, more than the cache holds. over_floor
+// is the time over what peak and bandwidth allow: both are measured on the device unless given. Convolutions in fp32 do
+// three products in TF32, which their floor counts. over_cudnn is our time over that of cuDNN's fastest engine, which
+// does the nets one after the other, without bias and activation, and is given an image that is already padded (resize:
+// and upsampled).
 #include <benchmark/benchmark.h>
 
 #include <cmath>
@@ -35,56 +36,60 @@ struct Settings {
   Limits limits;
 };
 
-std::vector<Launch> prepare(Operands& operands, const std::function<Launch(Operands&)>& make, int copies) {
+struct Times {
+  double warm = 0;
+  double cold = 0;  ///< 0 where the operands are too small to fill a cache
+};
+
+Times measure(Stream& stream, const std::function<Launch(Operands&)>& prepare, double bytes, double seconds) {
+  const int enough = static_cast<int>(std::ceil(kColdBytes / bytes)) + 1;
+  const bool cold = !stream.device().is_cpu() && enough <= kMaxCopies;
+  Operands operands(stream);
   std::vector<Launch> launches;
-  for (int i = 0; i < copies; ++i) launches.push_back(make(operands));
-  return launches;
+  for (int i = 0; i < (cold ? enough : 1); ++i) launches.push_back(prepare(operands));
+  return {time_launches(stream, {launches.front()}, seconds), cold ? time_launches(stream, launches, seconds) : 0.0};
 }
 
-void measure(benchmark::State& state, const Settings& settings, const Case& c, Precision precision, int copies) {
+void count_ratio(benchmark::State& state, const char* name, double time, double reference) {
+  if (time > 0 && reference > 0) state.counters[name] = time / reference;
+}
+
+void run(benchmark::State& state, const Settings& settings, const Case& c, Precision precision) {
   ThreadPool pool(settings.threads);
   Stream stream(settings.device, pool);
   stream.set_precision(precision);
-  double seconds = 0.0;
-  {
-    Operands operands(stream);
-    seconds = time_launches(stream, prepare(operands, c.prepare, copies), settings.seconds);
-  }
-  for (auto _ : state) state.SetIterationTime(seconds);
-  if (c.flop > 0) state.counters["TFLOP/s"] = 1e-12 * c.flop / seconds;
-  state.counters["GB/s"] = 1e-9 * c.bytes / seconds;
+  const Times ours = measure(stream, c.prepare, c.bytes, settings.seconds);
+  for (auto _ : state) state.SetIterationTime(ours.warm);
+  if (ours.cold > 0) state.counters["cold_us"] = 1e6 * ours.cold;
+  if (c.flop > 0) state.counters["TFLOP/s"] = 1e-12 * c.flop / ours.warm;
+  state.counters["GB/s"] = 1e-9 * c.bytes / ours.warm;
   const double products = precision == Precision::fp32 && !settings.device.is_cpu() ? 3.0 : 1.0;
   const double floor = settings.limits.floor(products * c.flop, c.bytes);
-  if (floor > 0) state.counters["over_floor"] = seconds / floor;
+  count_ratio(state, "over_floor", ours.warm, floor);
+  count_ratio(state, "cold_over_floor", ours.cold, floor);
   if (!c.prepare_cudnn || settings.device.is_cpu()) return;
   try {
-    Operands operands(stream);
-    const double cudnn = time_launches(stream, prepare(operands, c.prepare_cudnn, copies), settings.seconds);
-    state.counters["cudnn_us"] = 1e6 * cudnn;
-    state.counters["over_cudnn"] = seconds / cudnn;
+    const Times cudnn = measure(stream, c.prepare_cudnn, c.bytes, settings.seconds);
+    count_ratio(state, "over_cudnn", ours.warm, cudnn.warm);
+    count_ratio(state, "cold_over_cudnn", ours.cold, cudnn.cold);
   } catch (const Error& error) {
     state.SetLabel(error.what());
   }
 }
 
 void add(const Settings& settings, const Case& c, Precision precision, bool multiplies) {
-  const auto add_one = [&](const char* cache, int copies) {
-    const std::string kind = settings.device.is_cpu() ? "" : multiplies ? str('/', name(precision), cache) : str(cache);
-    benchmark::RegisterBenchmark((c.name + kind).c_str(),
-                                 [=, &settings](benchmark::State& state) {
-                                   try {
-                                     measure(state, settings, c, precision, copies);
-                                   } catch (const Error& error) {
-                                     state.SkipWithError(error.what());
-                                   }
-                                 })
-        ->Unit(benchmark::kMicrosecond)
-        ->UseManualTime()
-        ->Iterations(1);  // which stands for as many launches as --seconds allows
-  };
-  add_one("/warm", 1);
-  const int copies = static_cast<int>(std::ceil(kColdBytes / c.bytes)) + 1;
-  if (!settings.device.is_cpu() && copies <= kMaxCopies) add_one("/cold", copies);
+  const std::string kind = multiplies ? str('/', name(precision)) : "";
+  benchmark::RegisterBenchmark((c.name + kind).c_str(),
+                               [=, &settings](benchmark::State& state) {
+                                 try {
+                                   run(state, settings, c, precision);
+                                 } catch (const Error& error) {
+                                   state.SkipWithError(error.what());
+                                 }
+                               })
+      ->Unit(benchmark::kMicrosecond)
+      ->UseManualTime()
+      ->Iterations(1);  // which stands for as many launches as --seconds allows
 }
 
 void add_all(const Settings& settings) {
