@@ -99,14 +99,17 @@ TEST_CASE("Reference convolution agrees with sums by hand", "[conv]") {
 }
 
 TEST_CASE("Convolution forward agrees with the definition", "[conv]") {
-  IN_EVERY_PRECISION(stream);
+  ON_EVERY_DEVICE(stream);
   for (const auto& [name, s] : cases(stream)) {
-    INFO(name);
     s.check();
     const Data data(s);
-    CHECK(relative_error(run_forward(stream, s, data.x, data.w, {}, Activation::none),
-                         reference_conv_forward(s, data.x, data.w, {}, Activation::none)) <
-          tolerance(stream, forward_terms(s)));
+    const Doubles y = reference_conv_forward(s, data.x, data.w, {}, Activation::none);
+    for (const Precision precision : test_precisions(stream.device())) {
+      stream.set_precision(precision);
+      INFO(name << " in " << precision_name(precision));
+      CHECK(relative_error(run_forward(stream, s, data.x, data.w, {}, Activation::none), y) <
+            tolerance(stream, forward_terms(s)));
+    }
   }
 }
 
@@ -128,14 +131,17 @@ TEST_CASE("Convolution fuses bias and activation", "[conv]") {
 }
 
 TEST_CASE("Convolution gradients agree with the definition", "[conv]") {
-  IN_EVERY_PRECISION(stream);
+  ON_EVERY_DEVICE(stream);
   for (const auto& [name, s] : cases(stream)) {
-    INFO(name);
     const Data data(s);
-    CHECK(relative_error(run_backward_input(stream, s, data.dy, data.w),
-                         reference_conv_backward_input(s, data.dy, data.w)) < tolerance(stream, input_terms(s)));
-    CHECK(relative_error(run_backward_weight(stream, s, data.x, data.dy),
-                         reference_conv_backward_weight(s, data.x, data.dy)) < tolerance(stream, weight_terms(s)));
+    const Doubles dx = reference_conv_backward_input(s, data.dy, data.w);
+    const Doubles dw = reference_conv_backward_weight(s, data.x, data.dy);
+    for (const Precision precision : test_precisions(stream.device())) {
+      stream.set_precision(precision);
+      INFO(name << " in " << precision_name(precision));
+      CHECK(relative_error(run_backward_input(stream, s, data.dy, data.w), dx) < tolerance(stream, input_terms(s)));
+      CHECK(relative_error(run_backward_weight(stream, s, data.x, data.dy), dw) < tolerance(stream, weight_terms(s)));
+    }
   }
 }
 
@@ -158,22 +164,26 @@ TEST_CASE("Convolution gradients are adjoints", "[conv]") {
 
 // Whole numbers make every product and sum exact in any precision and order.
 TEST_CASE("Convolution of small whole numbers is exact, onto what is there as well", "[conv]") {
-  IN_EVERY_PRECISION(stream);
+  ON_EVERY_DEVICE(stream);
   for (const auto& [name, s] : cases(stream)) {
-    INFO(name);
     const Floats x = integer_values(s.input().size(), 1), w = integer_values(s.weight().size(), 2);
     const Floats dy = integer_values(s.output().size(), 3);
-    CHECK(same_bits(run_forward(stream, s, x, w, {}, Activation::none),
-                    to_float(reference_conv_forward(s, x, w, {}, Activation::none))));
-
+    const Floats dx0 = integer_values(s.input().size(), 4), dw0 = integer_values(s.weight().size(), 5);
+    const Floats expected_y = to_float(reference_conv_forward(s, x, w, {}, Activation::none));
+    const Floats expected_dx = sum(dx0, to_float(reference_conv_backward_input(s, dy, w)));
+    const Floats expected_dw = sum(dw0, to_float(reference_conv_backward_weight(s, x, dy)));
     const DeviceArray device_x(stream, s.input(), x), device_w(stream, s.weight(), w);
     const DeviceArray device_dy(stream, s.output(), dy);
-    const Floats dx0 = integer_values(s.input().size(), 4), dw0 = integer_values(s.weight().size(), 5);
-    DeviceArray dx(stream, s.input(), dx0), dw(stream, s.weight(), dw0);
-    CLADE_KERNEL(conv_backward_input)(stream, s, device_dy, device_w, WriteMode::accumulate, dx);
-    CLADE_KERNEL(conv_backward_weight)(stream, s, device_x, device_dy, WriteMode::accumulate, dw);
-    CHECK(same_bits(dx.values(), sum(dx0, to_float(reference_conv_backward_input(s, dy, w)))));
-    CHECK(same_bits(dw.values(), sum(dw0, to_float(reference_conv_backward_weight(s, x, dy)))));
+    for (const Precision precision : test_precisions(stream.device())) {
+      stream.set_precision(precision);
+      INFO(name << " in " << precision_name(precision));
+      CHECK(same_bits(run_forward(stream, s, x, w, {}, Activation::none), expected_y));
+      DeviceArray dx(stream, s.input(), dx0), dw(stream, s.weight(), dw0);
+      CLADE_KERNEL(conv_backward_input)(stream, s, device_dy, device_w, WriteMode::accumulate, dx);
+      CLADE_KERNEL(conv_backward_weight)(stream, s, device_x, device_dy, WriteMode::accumulate, dw);
+      CHECK(same_bits(dx.values(), expected_dx));
+      CHECK(same_bits(dw.values(), expected_dw));
+    }
   }
 }
 

@@ -20,12 +20,17 @@ std::vector<Device> test_devices() {
   return devices;
 }
 
+std::vector<Precision> test_precisions(Device device) {
+  if (device.is_cpu()) return {Precision::fp32};
+  return {Precision::fp32, Precision::tf32};
+}
+
+const char* precision_name(Precision precision) { return precision == Precision::fp32 ? "fp32" : "tf32"; }
+
 std::vector<Backend> test_backends() {
   std::vector<Backend> backends;
-  for (const Device device : test_devices()) {
-    backends.push_back({device, Precision::fp32});
-    if (!device.is_cpu()) backends.push_back({device, Precision::tf32});
-  }
+  for (const Device device : test_devices())
+    for (const Precision precision : test_precisions(device)) backends.push_back({device, precision});
   return backends;
 }
 

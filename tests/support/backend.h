@@ -27,6 +27,10 @@ inline constexpr bool kEmulated = false;
 /// that one; asking for a CUDA device that is not there is an error, so that no test of it passes by not running.
 std::vector<Device> test_devices();
 
+/// In what precisions a device convolves: float32 on every one.
+std::vector<Precision> test_precisions(Device device);
+const char* precision_name(Precision precision);
+
 /// A device and how it multiplies.
 struct Backend {
   Device device;
@@ -53,7 +57,7 @@ struct TestStream {
 #define CLADE_TEST_ON_EVERY(name, list)                                              \
   ::clade::test::TestStream name##_owner(GENERATE(from_range(::clade::test::list))); \
   ::clade::Stream& name = name##_owner.stream;                                       \
-  INFO("on " << name.device() << ", " << (name.precision() == ::clade::Precision::fp32 ? "fp32" : "tf32"))
+  INFO("on " << name.device() << ", " << ::clade::test::precision_name(name.precision()))
 
 /// Values on the stream's device between two guards of 256 bytes. Guards, and values that were never given, are all
 /// ones: NaN as a float, so that reads of them show in results; writes into guards are found by values(). `shift` moves

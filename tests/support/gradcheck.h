@@ -29,8 +29,8 @@ inline Tensor random_tensor(Stream& stream, const Shape& shape, std::uint64_t in
 }
 
 /// mean(z^2) of the built value in double: a smooth scalar, so that rounding of a float loss does not hide in it.
-inline double head(Stream& stream, const Build& build, const std::vector<Tensor>& inputs) {
-  Arena arena(stream.device());
+inline double head(Stream& stream, Arena& arena, const Build& build, const std::vector<Tensor>& inputs) {
+  arena.reset();
   Tape tape(stream, arena, Tape::Mode::forget);
   std::vector<Var> vars;
   for (const Tensor& input : inputs) vars.push_back(tape.constant(input.view()));
@@ -44,7 +44,7 @@ inline double head(Stream& stream, const Build& build, const std::vector<Tensor>
 /// are good to about rounding / step = 1e-4 of the gradient's size; `tolerance` is relative to that size.
 inline void check_gradients(Stream& stream, const Build& build, std::vector<Tensor> inputs, double tolerance = 5e-3,
                             double step = 1e-2) {
-  Arena arena(stream.device());
+  Arena arena(stream.device()), scratch(stream.device());
   Tape tape(stream, arena);
   std::vector<Tensor> gradients;
   std::vector<Var> vars;
@@ -70,7 +70,7 @@ inline void check_gradients(Stream& stream, const Build& build, std::vector<Tens
         for (std::size_t e = 0; e < moved.size(); ++e)
           moved[e] += static_cast<float>(t * scale * static_cast<double>(direction[e]));
         inputs[i].assign(stream, moved);
-        return head(stream, build, inputs);
+        return head(stream, scratch, build, inputs);
       };
       const double numeric = (8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step);
       inputs[i].assign(stream, original);
