@@ -299,6 +299,20 @@ TEST_CASE("The update behind a demodulation stops after a step that was not fini
   CHECK(blocks.values() == before);
 }
 
+TEST_CASE("The update behind a demodulation leaves channels of zeros without gradient at zero", "[update]") {
+  ON_EVERY_DEVICE(stream);
+  const auto dimension = GENERATE(OutputDimension::first, OutputDimension::last);
+  Layout layout;
+  layout.segments = {{0, 0, 1, 3, 9, dimension, true}};
+  layout.size = 27;
+  layout.scales = 3;
+  Blocks blocks(stream, layout, zeros(27));
+  blocks.step(stream, {1, 0, 0, 1}, zeros(27));
+  CHECK(same_bits(blocks.w.values(), zeros(27)));
+  CHECK(same_bits(blocks.u.values(), zeros(27)));
+  for (const float value : blocks.scale.values()) CHECK(value == Approx(1e4));  // 1 / sqrt(epsilon)
+}
+
 TEST_CASE("Mean deviation averages over samples, not over their union", "[update]") {
   ON_EVERY_DEVICE(stream);
   DeviceArray<float> result(stream, {1});
