@@ -10,6 +10,7 @@ does not compute the four standard deviations that CLADE monitors in every step,
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -148,17 +149,15 @@ def make_inference(options, count, layout, compiled, graph):
     return graphed(work) if graph else work
 
 
-def variants(options):
-    """Name and (memory format, compiled, graphed) of each way to run PyTorch, the most telling first."""
-    plain, last = torch.contiguous_format, torch.channels_last
-    if options.device == "cpu":
-        result = {"eager": (plain, False, False), "eager, channels_last": (last, False, False)}
-        compiled = {"compile": (plain, True, False), "compile, channels_last": (last, True, False)}
-    else:
-        result = {"graph": (plain, False, True), "graph, channels_last": (last, False, True),
-                  "eager": (plain, False, False)}
-        compiled = {"compile + graph": (plain, True, True), "compile + graph, channels_last": (last, True, True)}
-    return result if options.no_compile else {**result, **compiled}
+def variants(options, compiled):
+    """Name and (memory format, compiled, graphed) of each way to run PyTorch."""
+    graph = options.device == "cuda"
+    name = ("compile" if compiled else "eager") + (" + graph" if graph else "")
+    result = {name: (torch.contiguous_format, compiled, graph),
+              f"{name}, channels_last": (torch.channels_last, compiled, graph)}
+    if graph and not compiled:
+        result["eager"] = (torch.contiguous_format, False, False)
+    return result
 
 
 # ---- timing ----
@@ -190,10 +189,10 @@ def time_clade(options, what, precision, batch):
     return result["step_seconds"] if what == "training_step" else batch / result["patches/s"]
 
 
-def prepare(options, what, batch):
+def prepare(options, what, batch, compiled):
     make = make_training if what == "training_step" else make_inference
     ready, failed = {}, {}
-    for name, (layout, compiled, graph) in variants(options).items():
+    for name, (layout, compiled, graph) in variants(options, compiled).items():
         if time.monotonic() > options.end:
             failed[name] = "no time left"
             continue
@@ -209,20 +208,20 @@ def prepare(options, what, batch):
     return ready, failed
 
 
-def compare(options, what, precision, batch):
+def compare(options, what, precision, batch, compiled):
     set_precision(precision)
     torch.compiler.reset()
-    ready, failed = prepare(options, what, batch)
+    ready, failed = prepare(options, what, batch, compiled)
     times = {"CLADE": [], **{name: [] for name in ready}}
     for _ in range(options.rounds):
-        if times["CLADE"] and time.monotonic() > options.end:
+        if not ready or (times["CLADE"] and time.monotonic() > options.end):
             break
         times["CLADE"].append(time_clade(options, what, precision, batch))
         for name, work in ready.items():
             times[name].append(time_torch(work, options.seconds))
     rows = {name: {"seconds": values, "median_seconds": statistics.median(values),
                    "times_clade": statistics.median(t / c for t, c in zip(values, times["CLADE"]))}
-            for name, values in times.items()}
+            for name, values in times.items() if values}
     return {"what": what, "precision": precision, "batch": batch, "rows": rows, "failed": failed}
 
 
@@ -258,17 +257,19 @@ def main():
     print(f"\n{report['device']}, {options.threads} threads, PyTorch {torch.__version__}")
     batches = [int(b) for b in options.batches.split(",")]
     work = [("training_step", batch) for batch in batches] + [("inference", options.patches)]
-    for precision in [TF32, FULL_PRECISION] if on_gpu else [FULL_PRECISION]:
-        for what, batch in work:
-            if time.monotonic() > options.end:
-                print(f"\n{what}, {precision}, batch {batch}: not timed, no time left")
-                continue
-            result = compare(options, what, precision, batch)
-            show(result)
-            report["results"].append(result)
-            if options.json:
-                options.json.parent.mkdir(parents=True, exist_ok=True)
-                options.json.write_text(json.dumps(report, indent=1) + "\n")
+    precisions = [TF32, FULL_PRECISION] if on_gpu else [FULL_PRECISION]
+    # What is compiled comes last, because that takes longest.
+    for compiled, precision, (what, batch) in itertools.product(
+            [False] if options.no_compile else [False, True], precisions, work):
+        if time.monotonic() > options.end:
+            print(f"\n{what}, {precision}, batch {batch}{', compiled' if compiled else ''}: not timed, no time left")
+            continue
+        result = compare(options, what, precision, batch, compiled)
+        show(result)
+        report["results"].append(result)
+        if options.json:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

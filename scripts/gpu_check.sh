@@ -60,7 +60,7 @@ part kernels 110 "${in_libraries[@]}" "$bin/bench_kernels" --device=cuda --batch
   --seconds=0.01 --benchmark_out="$results/kernels.json" --benchmark_out_format=json
 if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
   part torch 120 python3 bench/compare_torch.py --device cuda --bench "$bin/bench_step" --rounds 3 --seconds 0.3 \
-    --budget 100 --json "$results/torch.json"
+    --budget 60 --json "$results/torch.json"
 else
   echo "gpu_check: python3 has no PyTorch that sees this GPU; no comparison"
 fi
