@@ -35,7 +35,7 @@ __device__ inline T warp_sum(T value) {
 
 /// Sum over the `kThreads` threads of the block, in all threads. All of them must call.
 template <int kThreads, class T>
-__device__ inline T block_sum(T value) {
+static __device__ inline T block_sum(T value) {
   static_assert(kThreads % kWarp == 0 && kThreads <= 1024);
   constexpr int kWarps = kThreads / kWarp;
   __shared__ T partial[kWarps];
@@ -51,7 +51,7 @@ __device__ inline T block_sum(T value) {
 
 /// Called by all threads of a block after its writes to global memory: true in the block that is the last of `total` to
 /// call with this counter. That block sees what the others wrote, and the counter is zero again.
-__device__ inline bool last_block(std::uint32_t* counter, std::uint32_t total) {
+static __device__ inline bool last_block(std::uint32_t* counter, std::uint32_t total) {
   __shared__ bool is_last;
   __threadfence();
   __syncthreads();
@@ -65,8 +65,8 @@ __device__ inline bool last_block(std::uint32_t* counter, std::uint32_t total) {
   return result;
 }
 
-/// Starts a copy of 16 bytes from global to shared memory, both aligned to 16; zeros if not `valid` (`global` may then be
-/// any address). Visible to this thread after cp_async_wait, to others after a barrier behind that.
+/// Starts a copy of 16 bytes from global to shared memory, both aligned to 16; zeros if not `valid` (`global` may then
+/// be any address). Visible to this thread after cp_async_wait, to others after a barrier behind that.
 __device__ inline void cp_async16(void* shared, const void* global, bool valid) {
 #if defined(CLADE_CUDA_EMULATION)
   emulation::cp_async(shared, global, 16, valid);

@@ -24,7 +24,8 @@ template <class... Parameters, class... Arguments>
 void launch(Stream& stream, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
             Arguments&&... arguments) {
 #if defined(CLADE_CUDA_EMULATION)
-  emulation::launch(stream.native(), kernel, {grid, block, shared_bytes}, Parameters(std::forward<Arguments>(arguments))...);
+  emulation::launch(stream.native(), kernel, {grid, block, shared_bytes},
+                    Parameters(std::forward<Arguments>(arguments))...);
 #else
   const auto check = [](cudaError_t status) {
     if (status == cudaSuccess) return;
