@@ -3,22 +3,27 @@
 // 1, 2, 3", SC 2011. A number is a pure function of (key, counter), so nothing has to be stored to resume.
 #pragma once
 
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
 
+#include "core/host_device.h"
+
 namespace clade {
 
+struct PhiloxWords {
+  std::uint32_t word[4];
+};
+
 /// One Philox4x32-10 block: 128 random bits from a 128-bit counter and a 64-bit key.
-inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
+CLADE_HOST_DEVICE inline PhiloxWords philox4x32(PhiloxWords counter, std::uint32_t key0, std::uint32_t key1) {
   for (int round = 0; round < 10; ++round) {
-    const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * counter[0];
-    const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * counter[2];
-    counter = {static_cast<std::uint32_t>(p1 >> 32) ^ counter[1] ^ key[0], static_cast<std::uint32_t>(p1),
-               static_cast<std::uint32_t>(p0 >> 32) ^ counter[3] ^ key[1], static_cast<std::uint32_t>(p0)};
-    key[0] += 0x9E3779B9u;
-    key[1] += 0xBB67AE85u;
+    const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * counter.word[0];
+    const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * counter.word[2];
+    counter = {{static_cast<std::uint32_t>(p1 >> 32) ^ counter.word[1] ^ key0, static_cast<std::uint32_t>(p1),
+                static_cast<std::uint32_t>(p0 >> 32) ^ counter.word[3] ^ key1, static_cast<std::uint32_t>(p0)}};
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
   }
   return counter;
 }
@@ -29,22 +34,22 @@ enum class RandomUse : std::uint32_t { weights = 1, patches = 2, order = 3, pool
 /// The sequence of random numbers of (seed, use, index): cheap to make, nothing shared.
 class RandomSequence {
  public:
-  RandomSequence(std::uint64_t seed, RandomUse use, std::uint64_t index)
+  CLADE_HOST_DEVICE RandomSequence(std::uint64_t seed, RandomUse use, std::uint64_t index)
       : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
-        counter_{0, static_cast<std::uint32_t>(use), static_cast<std::uint32_t>(index),
-                 static_cast<std::uint32_t>(index >> 32)} {}
+        counter_{{0, static_cast<std::uint32_t>(use), static_cast<std::uint32_t>(index),
+                  static_cast<std::uint32_t>(index >> 32)}} {}
 
-  std::uint32_t next_u32() {
+  CLADE_HOST_DEVICE std::uint32_t next_u32() {
     if (used_ == 4) {
-      block_ = philox4x32(counter_, key_);
-      ++counter_[0];
+      block_ = philox4x32(counter_, key_[0], key_[1]);
+      ++counter_.word[0];
       used_ = 0;
     }
-    return block_[static_cast<std::size_t>(used_++)];
+    return block_.word[used_++];
   }
 
   /// Uniform integer in [0, bound), bound > 0 (multiply-shift; the bias is below bound / 2^32).
-  std::uint32_t next_below(std::uint32_t bound) {
+  CLADE_HOST_DEVICE std::uint32_t next_below(std::uint32_t bound) {
     return static_cast<std::uint32_t>((std::uint64_t{next_u32()} * bound) >> 32);
   }
 
@@ -58,9 +63,9 @@ class RandomSequence {
   }
 
  private:
-  std::array<std::uint32_t, 2> key_;
-  std::array<std::uint32_t, 4> counter_;
-  std::array<std::uint32_t, 4> block_{};
+  std::uint32_t key_[2];
+  PhiloxWords counter_;
+  PhiloxWords block_{};
   int used_ = 4;
 };
 

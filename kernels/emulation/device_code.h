@@ -72,6 +72,8 @@ inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
 inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>((std::uint64_t{a} * b) >> 32); }
 inline float rsqrtf(float value) { return 1.0f / std::sqrt(value); }
+using std::isfinite;
+using std::isnan;
 using std::max;
 using std::min;
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Column sums. The gradients of a layer have few columns and up to thousands of rows, so rows are split over blocks and
+// the last block of a column group adds their parts up.
+#include "kernels/cuda/loops.cuh"
+#include "kernels/kernels.h"
+
+namespace clade::kernels::cuda {
+
+namespace {
+
+constexpr std::int64_t kRowsPerBlock = 16 * kColumnWarps;
+
+struct BiasGradient {
+  const float* dy;  // [nets, rows, channels]
+  double* partial;  // [nets, groups, splits, 32]
+  std::uint32_t* counters;
+  WriteMode mode;
+  float* dbias;  // [nets, channels]
+  std::int64_t rows;
+  int channels;
+};
+
+// Grid: channel groups, nets, splits.
+__global__ void __launch_bounds__(kColumnThreads) bias_gradient_kernel(BiasGradient p) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int channel = static_cast<int>(blockIdx.x) * kWarp + lane;
+  const bool inside = channel < p.channels;
+  const std::int64_t first = blockIdx.z * kRowsPerBlock;
+  const std::int64_t end = min(p.rows, first + kRowsPerBlock);
+  const float* column = p.dy + blockIdx.y * p.rows * p.channels + channel;
+  double sum = 0.0;
+  if (inside)
+    for (std::int64_t row = first + warp; row < end; row += kColumnWarps)
+      sum += static_cast<double>(column[row * p.channels]);
+  sum = column_sum<kColumnWarps>(sum);
+
+  const unsigned group = blockIdx.y * gridDim.x + blockIdx.x;
+  double* partial = p.partial + std::int64_t{group} * gridDim.z * kWarp;
+  if (gridDim.z > 1) {
+    if (warp == 0) partial[blockIdx.z * kWarp + static_cast<unsigned>(lane)] = sum;
+    if (!last_block(p.counters + group, gridDim.z)) return;
+    sum = 0.0;
+    for (unsigned split = 0; split < gridDim.z; ++split) sum += partial[split * kWarp + static_cast<unsigned>(lane)];
+  }
+  if (warp == 0 && inside)
+    write(p.mode, static_cast<float>(sum), p.dbias + blockIdx.y * static_cast<unsigned>(p.channels) + channel);
+}
+
+}  // namespace
+
+void bias_backward(Stream& stream, View<const float> dy, WriteMode mode, View<float> dbias) {
+  const std::int64_t nets = dbias.shape[0], channels = dbias.shape[1];
+  const std::int64_t rows = dy.size() / (nets * channels);
+  const std::int64_t groups = ceil_div(channels, kWarp), splits = ceil_div(rows, kRowsPerBlock);
+  CLADE_CHECK(nets * groups <= Stream::kCounters && splits <= 65535, ErrorCode::internal, "bias gradient of ",
+              dy.shape);
+  const ArenaScope scope(stream.scratch());
+  const View<double> partial = stream.scratch().view<double>({nets, groups, splits, kWarp});
+  launch(stream, bias_gradient_kernel,
+         dim3(static_cast<unsigned>(groups), static_cast<unsigned>(nets), static_cast<unsigned>(splits)),
+         dim3(kColumnThreads), 0,
+         BiasGradient{dy.data, partial.data, stream.counters(), mode, dbias.data, rows, static_cast<int>(channels)});
+}
+
+}  // namespace clade::kernels::cuda
