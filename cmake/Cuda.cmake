@@ -42,7 +42,7 @@ function(clade_enable_cuda library)
     find_package(Boost REQUIRED COMPONENTS context)
     file(GLOB emulation_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/emulation/*.cpp)
     # -x c++ because the compiler does not know what a .cu file is.
-    set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++")
+    set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas")
     target_sources(${library} PRIVATE ${PROJECT_SOURCE_DIR}/core/cuda_api.cpp ${cuda_sources} ${emulation_sources})
     # Its <cuda_runtime.h> stands in for the toolkit's.
     target_include_directories(${library} SYSTEM BEFORE PUBLIC

@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kColumnThreads) bias_gradient_kernel(BiasGradi
   if (inside)
     for (std::int64_t row = first + warp; row < end; row += kColumnWarps)
       sum += static_cast<double>(column[row * p.channels]);
-  sum = column_sum<kColumnWarps>(sum);
+  sum = column_sum<kColumnThreads, kWarp>(sum);
 
   const unsigned group = blockIdx.y * gridDim.x + blockIdx.x;
   double* partial = p.partial + std::int64_t{group} * gridDim.z * kWarp;

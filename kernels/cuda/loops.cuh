@@ -37,20 +37,23 @@ __device__ inline void write(WriteMode mode, float value, float* target) {
   *target = mode == WriteMode::overwrite ? value : *target + value;
 }
 
-/// Channels that the lanes of a warp reduce over rows, so that each access is a whole line.
-inline constexpr int kColumnWarps = 8;
-inline constexpr int kColumnThreads = kColumnWarps * kWarp;
+/// Threads of a block whose lanes are channels and whose warps share the rows, so that each access is a whole line.
+inline constexpr int kColumnThreads = 256;
+inline constexpr int kColumnWarps = kColumnThreads / kWarp;
 
-/// Sum over the warps of a block of `kWarps` warps of each lane's value, in all threads; a fixed order. All must call.
-template <int kWarps>
+/// Sum over the threads of a block with the same threadIdx.x % kWidth, in all of them; a fixed order. All must call.
+template <int kThreads, int kWidth>
 static __device__ inline double column_sum(double value) {
-  __shared__ double partial[kWarps][kWarp];
+  static_assert(kThreads % kWarp == 0 && kWarp % kWidth == 0);
+  constexpr int kWarps = kThreads / kWarp;
+  __shared__ double partial[kWarps][kWidth];
+  for (int offset = kWarp / 2; offset >= kWidth; offset /= 2) value += __shfl_xor_sync(kFullWarp, value, offset);
   const unsigned warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   __syncthreads();  // the sums of an earlier call have been read
-  partial[warp][lane] = value;
+  if (lane < kWidth) partial[warp][lane] = value;
   __syncthreads();
   double sum = 0.0;
-  for (int i = 0; i < kWarps; ++i) sum += partial[i][lane];
+  for (int i = 0; i < kWarps; ++i) sum += partial[i][lane % kWidth];
   return sum;
 }
 

@@ -40,14 +40,14 @@ __global__ void __launch_bounds__(kColumnThreads) instance_norm_kernel(Normalisa
   double sum = 0.0;
   if (at.inside)
     for (int i = at.warp; i < p.pixels; i += kColumnWarps) sum += static_cast<double>(x[i * p.channels]);
-  const double mean = column_sum<kColumnWarps>(sum) / p.pixels;
+  const double mean = column_sum<kColumnThreads, kWarp>(sum) / p.pixels;
   double squares = 0.0;
   if (at.inside)
     for (int i = at.warp; i < p.pixels; i += kColumnWarps) {
       const double deviation = static_cast<double>(x[i * p.channels]) - mean;
       squares += deviation * deviation;
     }
-  const double variance = column_sum<kColumnWarps>(squares) / p.pixels;
+  const double variance = column_sum<kColumnThreads, kWarp>(squares) / p.pixels;
   if (!at.inside) return;
   const auto shift = static_cast<float>(mean);
   const auto rstd = static_cast<float>(1.0 / sqrt(variance + static_cast<double>(p.epsilon)));
@@ -84,8 +84,8 @@ __global__ void __launch_bounds__(kColumnThreads) instance_norm_backward_kernel(
       sum_gz += g * static_cast<double>(z);
     }
   }
-  const auto mean_g = static_cast<float>(column_sum<kColumnWarps>(sum_g) / p.pixels);
-  const auto mean_gz = static_cast<float>(column_sum<kColumnWarps>(sum_gz) / p.pixels);
+  const auto mean_g = static_cast<float>(column_sum<kColumnThreads, kWarp>(sum_g) / p.pixels);
+  const auto mean_gz = static_cast<float>(column_sum<kColumnThreads, kWarp>(sum_gz) / p.pixels);
   if (!at.inside) return;
   float* dx = p.out + at.offset;
   for (int i = at.warp; i < p.pixels; i += kColumnWarps) {

@@ -3,8 +3,6 @@
 // writes w, m, v (28 bytes a weight); behind a demodulation it also reads and writes u (36 bytes), which is 0.12 ms for
 // the 15.6 million weights of both generators at 4.8 TB/s. What a block reads twice comes out of its L1 cache the
 // second time: a row has at most 9.2 KB.
-#include <vector>
-
 #include "kernels/cuda/channel_sums.cuh"
 #include "kernels/kernels.h"
 
@@ -18,22 +16,28 @@ struct AdamStep {
   float rate;
   float correction;
 
+  // Reads everything before it writes: the compiler cannot know that a store changes no value to come, and would make
+  // one read wait for the other.
   __device__ void operator()(float gradient, float* m, float* v, float* w) const {
-    *m = parameters.beta1 * *m + (1.0f - parameters.beta1) * gradient;
-    *v = parameters.beta2 * *v + (1.0f - parameters.beta2) * gradient * gradient;
-    *w -= rate * *m / (sqrtf(correction * *v) + parameters.epsilon);
+    float mean = *m, square = *v;
+    const float weight = *w;
+    mean = parameters.beta1 * mean + (1.0f - parameters.beta1) * gradient;
+    square = parameters.beta2 * square + (1.0f - parameters.beta2) * gradient * gradient;
+    *m = mean;
+    *v = square;
+    *w = weight - rate * mean / (sqrtf(correction * square) + parameters.epsilon);
   }
 };
 
-/// Powers in double are slow, so one thread of a block works them out for all. All threads must call.
+/// Powers in double are slow, so two threads work them out for their block. All threads must call.
 static __device__ inline AdamStep prepare(const AdamParameters& parameters, const StepControl* control) {
   __shared__ float rate, correction;
-  if (threadIdx.x == 0) {
-    const auto count = static_cast<double>(control->step);
+  const auto count = static_cast<double>(control->step);
+  if (threadIdx.x == 0)
     rate = static_cast<float>(static_cast<double>(parameters.learning_rate) /
                               (1.0 - pow(static_cast<double>(parameters.beta1), count)));
+  if (threadIdx.x == kWarp)
     correction = static_cast<float>(1.0 / (1.0 - pow(static_cast<double>(parameters.beta2), count)));
-  }
   __syncthreads();
   return {parameters, rate, correction};
 }
@@ -56,100 +60,65 @@ __global__ void __launch_bounds__(kFlatThreads)
     step(p.du[i], p.m + i, p.v + i, p.w + i);
 }
 
-constexpr int kMostSegments = 48;
+/// As many as fit into the 4 KB of a kernel's parameters.
+constexpr int kMostSegments = 64;
 /// Values of a segment without demodulation that one block updates.
-constexpr int kFlatChunk = 4 * kRowThreads;
-
-/// Segments of one kind; segment i has the blocks from first_block[i] on.
-struct SegmentTable {
-  ParameterSegment segment[kMostSegments];
-  int first_block[kMostSegments + 1];
-  int count = 0;
-};
+constexpr int kFlatChunk = 4 * kChannelThreads;
 
 struct Update {
   AdamParameters parameters;
   float epsilon;
   const StepControl* control;
-  Blocks blocks;
-  SegmentTable table;
+  Blocks arrays;
+  ParameterSegment segments[kMostSegments];
+  int first_block[kMostSegments + 1];  // of each segment; the last one in use ends the grid
 };
 
-__device__ inline int find_segment(const SegmentTable& table) {
-  int i = 0;
-  while (static_cast<int>(blockIdx.x) >= table.first_block[i + 1]) ++i;
-  return i;
+static __device__ inline void update_flat(const Update& p, const AdamStep& step, const ParameterSegment& segment,
+                                          std::int64_t block) {
+  const std::int64_t size = std::int64_t{segment.nets} * segment.channels * segment.fan;
+  const std::int64_t end = min(size, (block + 1) * kFlatChunk);
+  for (std::int64_t inside = block * kFlatChunk + threadIdx.x; inside < end; inside += kChannelThreads) {
+    const std::int64_t i = segment.offset + inside;
+    step(p.arrays.du[i], p.arrays.m + i, p.arrays.v + i, p.arrays.w + i);
+    p.arrays.u[i] = p.arrays.w[i];
+  }
 }
 
-// Rows: a block per output channel, or per chunk of what is not demodulated.
-__global__ void __launch_bounds__(kRowThreads) update_rows_kernel(Update p) {
+template <int kWidth>
+static __device__ inline void update_channels(const Update& p, const AdamStep& step, const ParameterSegment& segment,
+                                              std::int64_t block) {
+  const Channel<kWidth> channel(block, segment.channels, segment.fan);
+  const float* du = p.arrays.du + segment.offset;
+  float* m = p.arrays.m + segment.offset;
+  float* v = p.arrays.v + segment.offset;
+  float* w = p.arrays.w + segment.offset;
+  float* u = p.arrays.u + segment.offset;
+  float* scale = p.arrays.scale + segment.scale + channel.number;
+
+  const auto inner = static_cast<float>(channel.sum([&](std::int64_t i) { return product(du[i], u[i]); }));
+  const float old_factor = channel.inside() ? *scale : 0.0f;
+  channel.for_each([&](std::int64_t i) { step(old_factor * (du[i] - u[i] * inner), m + i, v + i, w + i); });
+  // The sum's barriers also keep the old factor until all threads have read it.
+  const float factor = demodulation_scale(channel.sum([&](std::int64_t i) { return product(w[i], w[i]); }), p.epsilon);
+  channel.for_each([&](std::int64_t i) { u[i] = w[i] * factor; });
+  if (channel.leads()) *scale = factor;
+}
+
+__global__ void __launch_bounds__(kChannelThreads) update_kernel(const __grid_constant__ Update p) {
   if (p.control->finite == 0) return;
   const AdamStep step = prepare(p.parameters, p.control);
-  const int found = find_segment(p.table);
-  const ParameterSegment& segment = p.table.segment[found];
-  const std::int64_t block = static_cast<int>(blockIdx.x) - p.table.first_block[found];
-
+  int found = 0;
+  while (static_cast<int>(blockIdx.x) >= p.first_block[found + 1]) ++found;
+  const ParameterSegment& segment = p.segments[found];
+  const std::int64_t block = static_cast<int>(blockIdx.x) - p.first_block[found];
   if (!segment.demodulated) {
-    const std::int64_t size = std::int64_t{segment.nets} * segment.channels * segment.fan;
-    for (int part = 0; part < kFlatChunk; part += kRowThreads) {
-      const std::int64_t inside = block * kFlatChunk + part + threadIdx.x;
-      if (inside >= size) return;
-      const std::int64_t i = segment.offset + inside;
-      step(p.blocks.du[i], p.blocks.m + i, p.blocks.v + i, p.blocks.w + i);
-      p.blocks.u[i] = p.blocks.w[i];
-    }
-    return;
+    update_flat(p, step, segment, block);
+  } else if (segment.dimension == OutputDimension::first) {
+    update_channels<1>(p, step, segment, block);
+  } else {
+    update_channels<kTallWidth>(p, step, segment, block);
   }
-
-  const std::int64_t first = segment.offset + block * segment.fan;
-  const float* du = p.blocks.du + first;
-  float* w = p.blocks.w + first;
-  float* u = p.blocks.u + first;
-  float* scale = p.blocks.scale + segment.scale + block;
-  const auto inner = static_cast<float>(
-      row_sum(segment.fan, [&](int i) { return static_cast<double>(du[i]) * static_cast<double>(u[i]); }));
-  const float old_factor = *scale;
-  for (int i = static_cast<int>(threadIdx.x); i < segment.fan; i += kRowThreads)
-    step(old_factor * (du[i] - u[i] * inner), p.blocks.m + first + i, p.blocks.v + first + i, w + i);
-  const float factor = demodulation_scale(row_sum(segment.fan, [&](int i) { return square(w[i]); }), p.epsilon);
-  for (int i = static_cast<int>(threadIdx.x); i < segment.fan; i += kRowThreads) u[i] = w[i] * factor;
-  if (threadIdx.x == 0) *scale = factor;
-}
-
-// Columns: a block per 32 output channels of a net.
-__global__ void __launch_bounds__(kTallWarps* kWarp) update_columns_kernel(Update p) {
-  if (p.control->finite == 0) return;
-  const AdamStep step = prepare(p.parameters, p.control);
-  const int found = find_segment(p.table);
-  const ParameterSegment& segment = p.table.segment[found];
-  const int block = static_cast<int>(blockIdx.x) - p.table.first_block[found];
-  const int groups = (segment.channels + kWarp - 1) / kWarp;
-  const int net = block / groups;
-  const int channel = block % groups * kWarp + static_cast<int>(threadIdx.x) % kWarp;
-  const bool inside = channel < segment.channels;
-  const std::int64_t first = segment.offset + std::int64_t{net} * segment.fan * segment.channels + channel;
-  const float* du = p.blocks.du + first;
-  float* w = p.blocks.w + first;
-  float* u = p.blocks.u + first;
-  float* scale = p.blocks.scale + segment.scale + net * segment.channels + channel;
-  const auto at = [&](int row) { return std::int64_t{row} * segment.channels; };
-
-  const auto inner = static_cast<float>(tall_sum(segment.fan, inside, [&](int row) {
-    return static_cast<double>(du[at(row)]) * static_cast<double>(u[at(row)]);
-  }));
-  const int warp = static_cast<int>(threadIdx.x) / kWarp;
-  if (inside) {
-    const float old_factor = *scale;
-    for (int row = warp; row < segment.fan; row += kTallWarps) {
-      const std::int64_t i = at(row);
-      step(old_factor * (du[i] - u[i] * inner), p.blocks.m + first + i, p.blocks.v + first + i, w + i);
-    }
-  }
-  const float factor =
-      demodulation_scale(tall_sum(segment.fan, inside, [&](int row) { return square(w[at(row)]); }), p.epsilon);
-  if (!inside) return;
-  for (int row = warp; row < segment.fan; row += kTallWarps) u[at(row)] = w[at(row)] * factor;
-  if (warp == 0) *scale = factor;
 }
 
 bool is_tall(const ParameterSegment& segment) {
@@ -157,9 +126,8 @@ bool is_tall(const ParameterSegment& segment) {
 }
 
 std::int64_t block_count(const ParameterSegment& segment) {
-  if (is_tall(segment)) return std::int64_t{segment.nets} * ceil_div(segment.channels, kWarp);
-  const std::int64_t rows = std::int64_t{segment.nets} * segment.channels;
-  return segment.demodulated ? rows : ceil_div(rows * segment.fan, kFlatChunk);
+  if (segment.demodulated) return channel_blocks(segment.dimension, segment.nets, segment.channels);
+  return ceil_div(std::int64_t{segment.nets} * segment.channels * segment.fan, kFlatChunk);
 }
 
 }  // namespace
@@ -174,26 +142,24 @@ void update_demodulated(Stream& stream, const AdamParameters& parameters, float 
                         std::span<const ParameterSegment> segments, View<const StepControl> control,
                         View<const float> du, View<float> m, View<float> v, View<float> w, View<float> u,
                         View<float> scale) {
-  for (const bool tall : {false, true}) {
-    Update update{parameters, epsilon, control.data, {du.data, m.data, v.data, w.data, u.data, scale.data}, {}};
-    SegmentTable& table = update.table;
-    table.first_block[0] = 0;
-    const auto flush = [&] {
-      if (table.count == 0) return;
-      launch(stream, tall ? update_columns_kernel : update_rows_kernel,
-             dim3(static_cast<unsigned>(table.first_block[table.count])), dim3(tall ? kTallWarps * kWarp : kRowThreads),
-             0, update);
-      table.count = 0;
-    };
+  Update update{parameters, epsilon, control.data, {du.data, m.data, v.data, w.data, u.data, scale.data}, {}, {}};
+  int count = 0;
+  const auto flush = [&] {
+    if (count > 0)
+      launch(stream, update_kernel, dim3(static_cast<unsigned>(update.first_block[count])), dim3(kChannelThreads), 0,
+             update);
+    count = 0;
+  };
+  // Blocks of columns take the longest, so they start first.
+  for (const bool tall : {true, false})
     for (const ParameterSegment& segment : segments) {
       if (is_tall(segment) != tall) continue;
-      if (table.count == kMostSegments) flush();
-      table.segment[table.count] = segment;
-      table.first_block[table.count + 1] = table.first_block[table.count] + static_cast<int>(block_count(segment));
-      ++table.count;
+      if (count == kMostSegments) flush();
+      update.segments[count] = segment;
+      update.first_block[count + 1] = update.first_block[count] + static_cast<int>(block_count(segment));
+      ++count;
     }
-    flush();
-  }
+  flush();
 }
 
 }  // namespace clade::kernels::cuda
