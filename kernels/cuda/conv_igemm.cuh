@@ -278,6 +278,7 @@ __global__ void __launch_bounds__(Tile::kThreads) gemm_kernel(Gemm p) {
     }
   }
   cp_async_wait<0>();
+  mma_wait();
 
   if (p.splits > 1) {
     const unsigned tile = (static_cast<unsigned>(net_phase) * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;

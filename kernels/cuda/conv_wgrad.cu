@@ -112,6 +112,7 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_kernel(WeightGradien
     }
   }
   cp_async_wait<0>();
+  mma_wait();
 
   if (p.splits > 1) {
     const unsigned tile = (static_cast<unsigned>(net) * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;

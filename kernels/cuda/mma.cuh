@@ -30,7 +30,7 @@ __device__ inline std::uint32_t to_tf32(float value) {
 #endif
 }
 
-/// d += a * b, 16 x 8 x 8. All lanes of the warp must call.
+/// d += a * b, 16 x 8 x 8. All lanes of the warp must call; d is there after mma_wait.
 __device__ inline void mma_tf32(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
 #if defined(CLADE_CUDA_EMULATION)
   emulation::mma_tf32(d, a, b);
@@ -42,7 +42,7 @@ __device__ inline void mma_tf32(float (&d)[4], const std::uint32_t (&a)[4], cons
 #endif
 }
 
-/// d += a * b, 16 x 8 x 16. All lanes of the warp must call.
+/// d += a * b, 16 x 8 x 16. All lanes of the warp must call; d is there after mma_wait.
 __device__ inline void mma_bf16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
 #if defined(CLADE_CUDA_EMULATION)
   emulation::mma_bf16(d, a, b);
@@ -51,6 +51,13 @@ __device__ inline void mma_bf16(float (&d)[4], const std::uint32_t (&a)[4], cons
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+}
+
+/// Ends a row of products: nothing on a GPU; the emulation, for which every meeting of a warp is dear, computes them here.
+__device__ inline void mma_wait() {
+#if defined(CLADE_CUDA_EMULATION)
+  emulation::mma_wait();
 #endif
 }
 

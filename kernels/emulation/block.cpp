@@ -42,6 +42,7 @@ struct Thread {
   int number = 0;
   Site waits_at{nullptr, 0};
   std::vector<std::vector<Copy>> copy_groups;  // the last one is open
+  std::vector<Product> products;
 };
 
 /// Lanes that are about to meet.
@@ -163,6 +164,7 @@ void Block::run(const ThreadIndices& place, unsigned count, std::size_t shared_b
     thread.indices.thread = {i % size.x, i / size.x % size.y, i / (size.x * size.y)};
     thread.number = static_cast<int>(i);
     thread.copy_groups.assign(1, {});
+    thread.products.clear();
     thread.fiber->start(&job);
     all.push_back(thread.number);
   }
@@ -176,6 +178,8 @@ void Block::run(const ThreadIndices& place, unsigned count, std::size_t shared_b
       current_->fiber->resume();
       if (failure_) std::rethrow_exception(failure_);
       if (!current_->fiber->finished()) continue;
+      CLADE_CHECK(current_->products.empty(), ErrorCode::device, "emulated kernel: ", describe(*current_),
+                  " ends without waiting for its products");
       --live_;
       // Threads that have left no longer count.
       if (!at_barrier_.empty() && at_barrier_.size() == live_) release_barrier();
@@ -254,6 +258,7 @@ void sync_block(Site site) { block.sync(site); }
 void meet(std::uint32_t mask, Site site, void (*apply)(void* const*, std::uint32_t), void* argument) {
   block.meet(mask, site, apply, argument);
 }
+std::vector<Product>& pending_products() { return block.current().products; }
 void* dynamic_shared() { return block.shared(); }
 
 void cp_async(void* shared, const void* global, std::size_t bytes, bool valid) {

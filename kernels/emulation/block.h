@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 namespace clade::emulation {
 
@@ -40,6 +41,16 @@ void* dynamic_shared();
 void cp_async(void* shared, const void* global, std::size_t bytes, bool valid);
 void cp_async_commit();
 void cp_async_wait(int pending);
+
+/// A product of tensor cores that a thread has asked for.
+struct Product {
+  float* d;
+  std::uint32_t a[4];
+  std::uint32_t b[2];
+  bool bf16;
+};
+/// Those of the running thread that it has not waited for yet.
+std::vector<Product>& pending_products();
 
 /// Order in which threads and blocks that could run do run.
 enum class Order { forward, reverse, random };

@@ -129,6 +129,7 @@ __global__ void product_kernel(const float* a, const float* b, float* d) {
   const std::uint32_t right[2] = {to_tf32(b[t * 8 + g]), to_tf32(b[(t + 4) * 8 + g])};
   float sums[4] = {};
   mma_tf32(sums, left, right);
+  mma_wait();
   for (int i = 0; i < 4; ++i) d[(g + 8 * (i / 2)) * 8 + 2 * t + i % 2] = sums[i];
 }
 
@@ -148,6 +149,7 @@ __global__ void product_bf16_kernel(const float* a, const float* b, float* d) {
                                   pair_of(b + (2 * t + 8) * 8 + g, b + (2 * t + 9) * 8 + g)};
   float sums[4] = {};
   mma_bf16(sums, left, right);
+  mma_wait();
   for (int i = 0; i < 4; ++i) d[(g + 8 * (i / 2)) * 8 + 2 * t + i % 2] = sums[i];
 }
 
