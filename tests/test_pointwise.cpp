@@ -10,12 +10,13 @@ using namespace clade::test;
 
 namespace {
 
-// One element, a tail, and more than one chunk of a flat loop; from an aligned address and from one value further.
+// One element, a tail, more than one chunk of a flat loop, and more than one value per thread of a GPU; from an aligned
+// address and from one value further.
 struct Extent {
   std::int64_t size;
   int shift;
 };
-const std::vector<Extent> kExtents = {{1, 0}, {13, 0}, {13, 1}, {40001, 0}, {4096, 1}};
+const std::vector<Extent> kExtents = {{1, 0}, {13, 0}, {13, 1}, {40001, 0}, {4096, 1}, {300001, 0}};
 
 }  // namespace
 

@@ -16,6 +16,7 @@ std::vector<ConvCase> edge_cases() {
       {"stride 2, 4x4", direct(2, 2, 8, 9, 1, 8, 4, 2, 1, PadMode::zero)},
       {"stride 3, reflect", direct(1, 1, 10, 11, 2, 3, 5, 3, 2, PadMode::reflect)},
       {"stride 4, pixels that no window reads", direct(1, 2, 9, 10, 4, 8, 2, 4, 0, PadMode::zero)},
+      {"stride 2, whole vectors of channels", direct(2, 1, 8, 6, 8, 12, 3, 2, 1, PadMode::zero)},
       {"reflect 1 on 2x2", direct(2, 1, 2, 2, 4, 5, 3, 1, 1, PadMode::reflect)},
       {"reflect 3 on 4x4", direct(1, 2, 4, 4, 1, 9, 7, 1, 3, PadMode::reflect)},
       {"reflect, whole vectors of channels", direct(2, 1, 6, 5, 16, 24, 3, 1, 1, PadMode::reflect)},
@@ -32,6 +33,7 @@ std::vector<ConvCase> edge_cases() {
       {"transposed to one channel", transposed(1, 2, 3, 3, 4, 1, 1)},
       {"transposed, stride 1", transposed(1, 1, 4, 5, 3, 2, 0, 3, 1, 0)},
       {"transposed, stride 3", transposed(1, 1, 3, 4, 2, 3, 2, 4, 3, 1)},
+      {"transposed, whole vectors of channels", transposed(2, 1, 4, 3, 8, 12, 1)},
       {"resize", resize(2, 2, 4, 5, 6, 7)},
       {"resize, one pixel", resize(1, 1, 1, 1, 3, 2)},
       {"resize, one line", resize(1, 1, 1, 4, 3, 2)},
@@ -42,17 +44,18 @@ std::vector<ConvCase> edge_cases() {
 std::vector<ConvCase> tiled_cases(bool small) {
   if (small) {
     return {
-        {"several tiles", direct(2, 3, 8, 8, 20, 70, 3, 1, 1, PadMode::reflect)},
         {"deep sums of few pixels", direct(1, 1, 4, 4, 100, 36, 3, 1, 1, PadMode::reflect)},
-        {"many pixels", direct(1, 3, 21, 20, 16, 3, 3, 1, 1, PadMode::zero)},
-        {"to one channel, many pixels", direct(1, 5, 20, 20, 2, 1, 7, 1, 3, PadMode::reflect)},
-        {"transposed, several tiles", transposed(2, 2, 6, 6, 34, 20, 1)},
-        {"resize, several tiles", resize(1, 5, 8, 9, 4, 36)},
+        {"several tiles", direct(2, 2, 8, 8, 20, 68, 3, 1, 1, PadMode::reflect)},
+        {"many pixels", direct(1, 1, 21, 20, 16, 3, 3, 1, 1, PadMode::zero)},
+        {"to one channel, many pixels", direct(1, 2, 20, 20, 2, 1, 7, 1, 3, PadMode::reflect)},
+        {"transposed, several tiles", transposed(2, 1, 6, 6, 72, 20, 1)},
+        {"resize, several tiles", resize(1, 3, 8, 9, 4, 68)},
     };
   }
   return {
       {"several tiles", direct(2, 3, 8, 8, 80, 150, 3, 1, 1, PadMode::reflect)},
       {"several chunks", direct(1, 9, 32, 32, 16, 3, 3, 1, 1, PadMode::zero)},
+      {"deep sums of few pixels", direct(1, 1, 4, 4, 100, 36, 3, 1, 1, PadMode::reflect)},
       {"to one channel, several chunks", direct(1, 25, 32, 32, 2, 1, 7, 1, 3, PadMode::reflect)},
       {"transposed, several tiles", transposed(2, 3, 8, 8, 130, 76, 1)},
       {"resize, several chunks", resize(1, 40, 16, 16, 3, 32)},
