@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A volume through unfold, network and fold.
 #include <cmath>
+#include <limits>
 
 #include "core/philox.h"
 #include "io/nifti.h"
 #include "models/super_resolve.h"
 #include "models/trainer.h"
+#include "tests/support/backend.h"
 #include "tests/support/catch.h"
 
 using namespace clade;
@@ -37,8 +39,8 @@ PatchFunction identity(Stream& stream) {
 }  // namespace
 
 TEST_CASE("an identity generator returns the interpolated volume", "[super_resolve]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
+  ThreadPool& pool = stream.pool();
   struct Case {
     std::array<int, 3> size;
     double ratio;
@@ -60,7 +62,8 @@ TEST_CASE("an identity generator returns the interpolated volume", "[super_resol
     REQUIRE(result.geometry.size == plan.grid.size);
     double worst = 0, largest = 0;
     for (std::size_t i = 0; i < result.voxels.size(); ++i) {
-      worst = std::max(worst, std::abs(static_cast<double>(result.voxels[i]) - static_cast<double>(expected.voxels[i])));
+      worst =
+          std::max(worst, std::abs(static_cast<double>(result.voxels[i]) - static_cast<double>(expected.voxels[i])));
       largest = std::max(largest, std::abs(static_cast<double>(expected.voxels[i])));
     }
     INFO("size " << c.size[0] << " x " << c.size[1] << " x " << c.size[2] << ", stride " << c.stride);
@@ -104,8 +107,7 @@ TEST_CASE("a callback stops super-resolution", "[super_resolve]") {
 }
 
 TEST_CASE("a training with an image pool continues from its state bit by bit", "[trainer]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
+  ON_EVERY_DEVICE(stream);
   TrainConfig config;
   config.generator = {4, 1, Norm::demod, Upsampling::resize};
   config.pool = 3;
@@ -132,6 +134,52 @@ TEST_CASE("a training with an image pool continues from its state bit by bit", "
     INFO(key);
     CHECK(tensor.values == b.at(key).values);
   }
+}
+
+TEST_CASE("steps that run in one go are the steps that run one by one", "[trainer]") {
+  ON_EVERY_DEVICE(stream);
+  TrainConfig config;
+  config.generator = {4, 1, Norm::demod, Upsampling::resize};
+  constexpr int kPairs = 4;
+  RandomSequence random(9, RandomUse::test, 0);
+  std::vector<float> x(kPairs * 1024), y(x.size());
+  for (float& v : x) v = static_cast<float>(1.8 * random.next_uniform() - 0.9);
+  for (float& v : y) v = static_cast<float>(1.8 * random.next_uniform() - 0.9);
+
+  Trainer together(config, stream);
+  together.load_pairs(x, y);
+  const std::vector<StepLosses> losses = together.run(0, kPairs);
+  REQUIRE(losses.size() == kPairs);
+  Trainer apart(config, stream);
+  for (std::size_t i = 0; i < kPairs; ++i) {
+    const StepLosses one = apart.step(std::span(x).subspan(i * 1024, 1024), std::span(y).subspan(i * 1024, 1024));
+    CHECK(one.generator == losses[i].generator);
+    CHECK(one.discriminator_y == losses[i].discriminator_y);
+  }
+  const TensorFile a = load(together.state()), b = load(apart.state());
+  for (const auto& [key, tensor] : a.tensors) {
+    INFO(key);
+    CHECK(tensor.values == b.at(key).values);
+  }
+}
+
+TEST_CASE("a step whose losses are not finite changes nothing and is the last", "[trainer]") {
+  ON_EVERY_DEVICE(stream);
+  TrainConfig config;
+  config.generator = {4, 1, Norm::demod, Upsampling::resize};
+  Trainer trainer(config, stream);
+  std::vector<float> x(3 * 1024, 0.25f);
+  const std::vector<float> y(x.size(), -0.5f);
+  x[1024] = std::numeric_limits<float>::quiet_NaN();
+  trainer.load_pairs(x, y);
+  trainer.run(0, 1);
+  const TensorFile before = load(trainer.state());
+  const std::vector<StepLosses> losses = trainer.run(1, 2);
+  REQUIRE(losses.size() == 1);
+  CHECK_FALSE(losses[0].finite());
+  CHECK(trainer.step_count() == 1);
+  const TensorFile after = load(trainer.state());
+  for (const auto& [key, tensor] : before.tensors) CHECK(tensor.values == after.at(key).values);
 }
 
 TEST_CASE("models that do not fit are refused with the tensor's name", "[model]") {

@@ -117,10 +117,24 @@ __device__ inline void copy4(float* to, const float* base, std::int64_t offset, 
   }
 }
 
+/// to[0..4) = sum over the sources of a tap of the `valid` values from their channel on; `image` points to the first
+/// pixel.
+[[maybe_unused]] static CLADE_NOINLINE __device__ void add_sources(const AxisRule& rows, const AxisRule& columns, int row, int column,
+                                                  Tap tap, const float* image, int width, int channels, int valid,
+                                                  float* to) {
+  float sums[4] = {};
+  for_each_source(rows, columns, row, column, tap, [&](int r, int c) {
+    const float* from = image + (std::int64_t{r} * width + c) * channels;
+    for (int j = 0; j < 4; ++j)
+      if (j < valid) sums[j] += from[j];
+  });
+  for (int j = 0; j < 4; ++j) to[j] = sums[j];
+}
+
 /// DepthFastest: weights of an output channel are contiguous in K (k_step == 1). Vector: all rows start at multiples of
 /// 16 bytes and hold multiples of 4 values. Split: float32 out of three TF32 products.
 template <class Tile, bool DepthFastest, bool Vector, bool Split>
-__global__ void __launch_bounds__(Tile::kThreads) gemm_kernel(Gemm p) {
+__global__ void __launch_bounds__(Tile::kThreads) gemm_kernel(const __grid_constant__ Gemm p) {
   constexpr int kRowChunks = Tile::kK / 4;  // of 16 bytes
   constexpr int kRowsPerPass = Tile::kThreads / kRowChunks;
   constexpr int kRows = Tile::kM / kRowsPerPass;  // of A that a thread loads
@@ -189,16 +203,9 @@ __global__ void __launch_bounds__(Tile::kThreads) gemm_kernel(Gemm p) {
         continue;
       }
       // A pixel at a mirrored border has several readers: rare, so these are added here and now.
-      float sums[4] = {};
-      for_each_source(rows_rule, columns_rule, p.phases.coordinate(pixels[i].row, offset_row),
-                      p.phases.coordinate(pixels[i].column, offset_column), tap, [&](int row, int column) {
-                        const float* from =
-                            source +
-                            (std::int64_t{pixels[i].image * p.source_h + row} * p.source_w + column) * p.channels +
-                            channel;
-                        for (int j = 0; j < valid; ++j) sums[j] += from[j];
-                      });
-      for (int j = 0; j < 4; ++j) to[j] = sums[j];
+      add_sources(rows_rule, columns_rule, p.phases.coordinate(pixels[i].row, offset_row),
+                  p.phases.coordinate(pixels[i].column, offset_column), tap,
+                  source + pixels[i].image * source_image * p.channels + channel, p.source_w, p.channels, valid, to);
     }
 
     float* b_tile = b_tiles + slot * Tile::kBFloats;

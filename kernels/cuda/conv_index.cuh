@@ -25,46 +25,39 @@ struct AxisRule {
   int pad = 0;
   PadMode mode = PadMode::zero;
 
-  /// The source if there is exactly one, kNone or kSeveral.
+  /// The source if there is exactly one, kNone, or kSeveral where only for_each_source knows.
   static constexpr int kNone = -1;
   static constexpr int kSeveral = -2;
   CLADE_HOST_DEVICE int source(int o, int t) const {
-    int found = kNone;
-    bool several = false;
-    for_each_source(o, t, [&](int s) {
-      several = several || found != kNone;
-      found = s;
-    });
-    return several ? kSeveral : found;
+    if (kind == Kind::window) return bordered(o * stride - pad + t, extent);
+    if (kind == Kind::doubled) {
+      if ((o == 0 && t == 3) || (2 * o + 2 == extent && t == 0)) return kSeveral;
+      const int position = 2 * o - 1 + t;
+      return position >= 0 && position < extent ? position : kNone;
+    }
+    const int direct = window_at(o + pad - t);
+    if (mode == PadMode::zero) return direct;
+    if (mode == PadMode::replicate) return o == 0 || o == image - 1 ? kSeveral : direct;
+    const int before = o >= 1 && o <= pad ? window_at(pad - o - t) : kNone;
+    const int behind = o <= image - 2 && o >= image - 1 - pad ? window_at(2 * (image - 1) - o + pad - t) : kNone;
+    if (before == kNone && behind == kNone) return direct;
+    return kSeveral;
   }
 
   /// body(source) for all of them, in a fixed order.
   template <class Body>
   CLADE_HOST_DEVICE void for_each_source(int o, int t, const Body& body) const {
-    switch (kind) {
-      case Kind::window: {
-        const int position = bordered(o * stride - pad + t, extent);
-        if (position >= 0) body(position);
-        break;
-      }
-      case Kind::reader: {
-        reader(o + pad - t, body);
-        if (mode == PadMode::zero) break;
-        // Positions outside of the image that stand for o; there are `pad` on either side.
-        for (int outside = -pad; outside < 0; ++outside)
-          if (bordered(outside, image) == o) reader(outside + pad - t, body);
-        for (int outside = image; outside < image + pad; ++outside)
-          if (bordered(outside, image) == o) reader(outside + pad - t, body);
-        break;
-      }
-      case Kind::doubled: {
-        const int position = 2 * o - 1 + t;
-        if (position >= 0 && position < extent) body(position);
-        if (o == 0 && t == 3) body(0);
-        if (2 * o + 2 == extent && t == 0) body(extent - 1);
-        break;
-      }
+    if (kind == Kind::window) return visit(bordered(o * stride - pad + t, extent), body);
+    if (kind == Kind::doubled) {
+      const int position = 2 * o - 1 + t;
+      if (position >= 0 && position < extent) body(position);
+      if (o == 0 && t == 3) body(0);
+      if (2 * o + 2 == extent && t == 0) body(extent - 1);
+      return;
     }
+    // Positions inside and outside of the image that stand for o; there are `pad` outside on either side.
+    for (int position = -pad; position < image + pad; ++position)
+      if (bordered(position, image) == o) visit(window_at(position + pad - t), body);
   }
 
  private:
@@ -74,10 +67,15 @@ struct AxisRule {
     if (mode == PadMode::replicate) return position < 0 ? 0 : size - 1;
     return -1;
   }
-  /// The window whose first position, shifted by the tap, is at `scaled` = window * stride.
+  /// The window that starts at this position of the padded image.
+  CLADE_HOST_DEVICE int window_at(int start) const {
+    if (start < 0) return kNone;
+    const int window = stride == 1 ? start : start / stride;
+    return window * stride == start && window < extent ? window : kNone;
+  }
   template <class Body>
-  CLADE_HOST_DEVICE void reader(int scaled, const Body& body) const {
-    if (scaled >= 0 && scaled % stride == 0 && scaled / stride < extent) body(scaled / stride);
+  CLADE_HOST_DEVICE static void visit(int source, const Body& body) {
+    if (source != kNone) body(source);
   }
 };
 

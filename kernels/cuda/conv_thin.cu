@@ -41,13 +41,25 @@ struct Thin {
   std::uint32_t* counters;
 };
 
-/// Sum of what a tap reads from an image of one channel.
-__device__ inline float gather(const float* image, int width, const AxisRule& rows, const AxisRule& columns, int row,
-                               int column, int k, int tap) {
+/// Sum of what a tap reads of one channel of an image whose pixels are `step` values apart.
+CLADE_NOINLINE __device__ float gather_several(const AxisRule& rows, const AxisRule& columns, int row, int column,
+                                               Tap tap, const float* image, int width, int step) {
   float sum = 0.0f;
-  const Tap at{static_cast<short>(tap / k), static_cast<short>(tap % k), 0};
-  for_each_source(rows, columns, row, column, at, [&](int r, int c) { sum += image[r * width + c]; });
+  for_each_source(rows, columns, row, column, tap, [&](int r, int c) { sum += image[(r * width + c) * step]; });
   return sum;
+}
+
+__device__ inline float gather(const AxisRule& rows, const AxisRule& columns, int row, int column, Tap tap,
+                               const float* image, int width, int step) {
+  const int r = rows.source(row, tap.row), c = columns.source(column, tap.column);
+  if (r == AxisRule::kNone || c == AxisRule::kNone) return 0.0f;
+  if (r == AxisRule::kSeveral || c == AxisRule::kSeveral)
+    return gather_several(rows, columns, row, column, tap, image, width, step);
+  return image[(r * width + c) * step];
+}
+
+__device__ inline Tap tap_at(int index, int k) {
+  return {static_cast<short>(index / k), static_cast<short>(index % k), 0};
 }
 
 /// The first of the pixels of a warp: four neighbours of a row of one image.
@@ -69,7 +81,7 @@ __device__ inline std::int64_t warp_index() {
 }
 
 /// wide[pixel][c] = activation(sum over taps of thin * weights + bias). Grid: strips of pixels, channel groups, nets.
-__global__ void __launch_bounds__(kThreads) expand_kernel(Thin p) {
+__global__ void __launch_bounds__(kThreads) expand_kernel(const __grid_constant__ Thin p) {
   const Strip at(warp_index(), p.n, p.wide_h, p.wide_w);
   if (!at.inside) return;  // a whole warp
   const int lane = static_cast<int>(threadIdx.x) % kWarp, first = static_cast<int>(blockIdx.y) * kGroup + lane;
@@ -81,9 +93,10 @@ __global__ void __launch_bounds__(kThreads) expand_kernel(Thin p) {
     float values[kPixels];
 #pragma unroll
     for (int i = 0; i < kPixels; ++i)
-      values[i] = first_tap + lane < taps && at.column + i < p.wide_w
-                      ? gather(image, p.thin_w, p.rows, p.columns, at.row, at.column + i, p.k, first_tap + lane)
-                      : 0.0f;
+      values[i] =
+          first_tap + lane < taps && at.column + i < p.wide_w
+              ? gather(p.rows, p.columns, at.row, at.column + i, tap_at(first_tap + lane, p.k), image, p.thin_w, 1)
+              : 0.0f;
     const int count = min(kWarp, taps - first_tap);
     for (int tap = 0; tap < count; ++tap) {
       float factors[kLaneChannels];
@@ -114,7 +127,7 @@ __global__ void __launch_bounds__(kThreads) expand_kernel(Thin p) {
 }
 
 /// thin[pixel] = activation(sum over taps and channels of wide * weights + bias). Grid: strips of pixels, 1, nets.
-__global__ void __launch_bounds__(kThreads) contract_kernel(Thin p) {
+__global__ void __launch_bounds__(kThreads) contract_kernel(const __grid_constant__ Thin p) {
   const Strip at(warp_index(), p.n, p.thin_h, p.thin_w);
   if (!at.inside) return;  // a whole warp
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -123,16 +136,14 @@ __global__ void __launch_bounds__(kThreads) contract_kernel(Thin p) {
   const float* weights = p.weights + std::int64_t{net} * taps * p.channels;
   float sums[kPixels] = {};
   for (int tap = 0; tap < taps; ++tap) {
-    const Tap place{static_cast<short>(tap / p.k), static_cast<short>(tap % p.k), 0};
+    const Tap place = tap_at(tap, p.k);
     for (int channel = lane; channel < p.channels; channel += kWarp) {
       const float factor = weights[tap * p.tap_step + channel * p.channel_step];
 #pragma unroll
-      for (int i = 0; i < kPixels; ++i) {
-        if (at.column + i >= p.thin_w) continue;
-        for_each_source(p.rows, p.columns, at.row, at.column + i, place, [&](int row, int column) {
-          sums[i] += image[(row * p.wide_w + column) * p.channels + channel] * factor;
-        });
-      }
+      for (int i = 0; i < kPixels; ++i)
+        if (at.column + i < p.thin_w)
+          sums[i] +=
+              gather(p.rows, p.columns, at.row, at.column + i, place, image + channel, p.wide_w, p.channels) * factor;
     }
   }
 #pragma unroll
@@ -149,7 +160,7 @@ constexpr int kTapGroup = 16;
 
 /// out[tap][c] = sum over wide pixels of wide[pixel][c] * what the tap reads there. Grid: splits of the pixels, (tap
 /// group, channel group), nets.
-__global__ void __launch_bounds__(kThreads) outer_kernel(Thin p) {
+__global__ void __launch_bounds__(kThreads) outer_kernel(const __grid_constant__ Thin p) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
   const int net = static_cast<int>(blockIdx.z), taps = p.k * p.k;
   const int channel_groups = (p.channels + kGroup - 1) / kGroup;
@@ -162,10 +173,10 @@ __global__ void __launch_bounds__(kThreads) outer_kernel(Thin p) {
     const std::int64_t sample = index / pixels;
     const int inside = static_cast<int>(index % pixels);
     const float* image = p.thin + (net * p.n + sample) * p.thin_h * p.thin_w;
-    const float value =
-        lane < kTapGroup && first_tap + lane < taps
-            ? gather(image, p.thin_w, p.rows, p.columns, inside / p.wide_w, inside % p.wide_w, p.k, first_tap + lane)
-            : 0.0f;
+    const float value = lane < kTapGroup && first_tap + lane < taps
+                            ? gather(p.rows, p.columns, inside / p.wide_w, inside % p.wide_w,
+                                     tap_at(first_tap + lane, p.k), image, p.thin_w, 1)
+                            : 0.0f;
     float wide[kLaneChannels];
 #pragma unroll
     for (int j = 0; j < kLaneChannels; ++j) {

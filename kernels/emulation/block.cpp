@@ -128,6 +128,8 @@ void poison_static_shared() {
   std::memset(__start_clade_shared, 0xff, static_cast<std::size_t>(__stop_clade_shared - __start_clade_shared));
 }
 
+bool same(Site a, Site b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }
+
 std::string place_of(Site site) { return str(site.file, site.line > 0 ? str(":", site.line) : ""); }
 
 std::string Block::describe(const Thread& thread) const {
@@ -212,9 +214,8 @@ void Block::sync(Site site) {
   if (at_barrier_.empty()) {
     barrier_site_ = site;
   } else {
-    CLADE_CHECK(site.line == barrier_site_.line && std::strcmp(site.file, barrier_site_.file) == 0, ErrorCode::device,
-                "emulated kernel: ", describe(*current_), " is at the barrier ", place_of(site),
-                " while others wait at ", place_of(barrier_site_));
+    CLADE_CHECK(same(site, barrier_site_), ErrorCode::device, "emulated kernel: ", describe(*current_),
+                " is at the barrier ", place_of(site), " while others wait at ", place_of(barrier_site_));
   }
   at_barrier_.push_back(current_->number);
   if (at_barrier_.size() == live_) release_barrier();
@@ -233,10 +234,9 @@ void Block::meet(std::uint32_t mask, Site site, void (*apply)(void* const*, std:
     meeting->mask = mask;
     meeting->site = site;
   }
-  CLADE_CHECK(
-      meeting->mask == mask && meeting->site.line == site.line && std::strcmp(meeting->site.file, site.file) == 0,
-      ErrorCode::device, "emulated kernel: ", describe(*current_), " is at ", place_of(site), " with mask ", mask,
-      " while lanes of its warp wait at ", place_of(meeting->site), " with mask ", meeting->mask);
+  CLADE_CHECK(meeting->mask == mask && same(meeting->site, site), ErrorCode::device,
+              "emulated kernel: ", describe(*current_), " is at ", place_of(site), " with mask ", mask,
+              " while lanes of its warp wait at ", place_of(meeting->site), " with mask ", meeting->mask);
   meeting->arguments[own] = argument;
   meeting->arrived |= 1u << own;
   if (meeting->arrived != mask) return suspend(site);
