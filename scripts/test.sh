@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh --test
 werror=$([[ -n "${CI:-}" ]] && echo ON || echo OFF)
 
-cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCLADE_WERROR="$werror"
+cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCLADE_CUDA=AUTO -DCLADE_WERROR="$werror"
 grep -q 'CMAKE_CUDA_COMPILER:.*nvcc' build/CMakeCache.txt || echo "test: no nvcc here, the CUDA kernels are not compiled for a GPU"
 cmake --build build
 ctest --test-dir build --output-on-failure
