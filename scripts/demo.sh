@@ -21,9 +21,11 @@ else
   scripts/setup.sh --demo
 fi
 # The CUDA kernels take minutes to compile, so only where there is a GPU to run them.
-cuda=AUTO
-nvidia-smi >/dev/null 2>&1 || [[ -e build/CMakeCache.txt ]] || cuda=OFF
-cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCLADE_CUDA="$cuda" >/dev/null
+cuda=()
+if [[ ! -e build/CMakeCache.txt ]] && ! nvidia-smi >/dev/null 2>&1; then
+  cuda=(-DCLADE_CUDA=OFF)
+fi
+cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release ${cuda[@]+"${cuda[@]}"} >/dev/null
 cmake --build build --target clade_train clade_sr clade_eval
 mkdir -p "$out"
 
