@@ -134,7 +134,7 @@ __device__ inline void copy4(float* to, const float* base, std::int64_t offset, 
 /// DepthFastest: weights of an output channel are contiguous in K (k_step == 1). Vector: all rows start at multiples of
 /// 16 bytes and hold multiples of 4 values. Split: float32 out of three TF32 products.
 template <class Tile, bool DepthFastest, bool Vector, bool Split>
-__global__ void __launch_bounds__(Tile::kThreads) gemm_kernel(const __grid_constant__ Gemm p) {
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads > 128 ? 1 : 2) gemm_kernel(const __grid_constant__ Gemm p) {
   constexpr int kRowChunks = Tile::kK / 4;  // of 16 bytes
   constexpr int kRowsPerPass = Tile::kThreads / kRowChunks;
   constexpr int kRows = Tile::kM / kRowsPerPass;  // of A that a thread loads
