@@ -3,12 +3,6 @@
 
 namespace clade::kernels::cuda {
 
-void run_gemm_depth_fastest(Stream& stream, const Gemm& gemm, int nets) {
-  if (stream.precision() == Precision::fp32) {
-    run_gemm_as<true, true>(stream, gemm, nets);
-  } else {
-    run_gemm_as<true, false>(stream, gemm, nets);
-  }
-}
+void run_gemm_depth_fastest(Stream& stream, const Gemm& gemm, int nets) { run_gemm_as<true>(stream, gemm, nets); }
 
 }  // namespace clade::kernels::cuda

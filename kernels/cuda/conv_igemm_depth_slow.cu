@@ -3,12 +3,6 @@
 
 namespace clade::kernels::cuda {
 
-void run_gemm_depth_slow(Stream& stream, const Gemm& gemm, int nets) {
-  if (stream.precision() == Precision::fp32) {
-    run_gemm_as<false, true>(stream, gemm, nets);
-  } else {
-    run_gemm_as<false, false>(stream, gemm, nets);
-  }
-}
+void run_gemm_depth_slow(Stream& stream, const Gemm& gemm, int nets) { run_gemm_as<false>(stream, gemm, nets); }
 
 }  // namespace clade::kernels::cuda

@@ -31,22 +31,30 @@ void launch_gemm(Stream& stream, Gemm gemm, int nets) {
       dim3(Tile::kThreads), Tile::kShared, gemm);
 }
 
-/// Large tiles where they fill the device, small ones elsewhere.
-template <bool DepthFastest, bool Split>
-void run_gemm_as(Stream& stream, const Gemm& gemm, int nets) {
+/// Whether the loader can move 16 bytes at a time.
+template <bool DepthFastest>
+bool is_vectorisable(const Gemm& gemm) {
+  for (int tap = 0; tap < gemm.phases.first_tap[gemm.phases.count]; ++tap)
+    if (gemm.phases.taps[tap].weights % 4 != 0) return false;
   const int contiguous = DepthFastest ? gemm.channels : gemm.out_channels;
   const int step = DepthFastest ? gemm.n_step : gemm.k_step;
-  bool aligned = gemm.net_weights % 4 == 0;
-  for (int tap = 0; tap < gemm.phases.first_tap[gemm.phases.count]; ++tap)
-    aligned = aligned && gemm.phases.taps[tap].weights % 4 == 0;
-  if (!aligned || !is_vectorisable({gemm.source, gemm.weights}, {gemm.channels, contiguous, step}))
-    return launch_gemm<SmallTile, DepthFastest, false, Split>(stream, gemm, nets);
+  return gemm.net_weights % 4 == 0 && is_vectorisable({gemm.source, gemm.weights}, {gemm.channels, contiguous, step});
+}
+
+/// Large tiles where they fill the device, small ones elsewhere. Every kernel takes a minute to compile, so the rare
+/// cases share one: what cannot be moved 16 bytes at a time is always float32, and float32 always takes small tiles.
+template <bool DepthFastest>
+void run_gemm_as(Stream& stream, const Gemm& gemm, int nets) {
+  if (!is_vectorisable<DepthFastest>(gemm))
+    return launch_gemm<SmallTile, DepthFastest, false, true>(stream, gemm, nets);
+  if (stream.precision() == Precision::fp32)
+    return launch_gemm<SmallTile, DepthFastest, true, true>(stream, gemm, nets);
   const std::int64_t pixels = std::int64_t{gemm.n} * gemm.out_h * gemm.out_w / gemm.phases.count;
   const std::int64_t large_tiles =
       ceil_div(pixels, LargeTile::kM) * ceil_div(gemm.out_channels, LargeTile::kN) * gemm.phases.count * nets;
   if (gemm.out_channels >= LargeTile::kN && large_tiles >= kTargetBlocks / 4)
-    return launch_gemm<LargeTile, DepthFastest, true, Split>(stream, gemm, nets);
-  launch_gemm<SmallTile, DepthFastest, true, Split>(stream, gemm, nets);
+    return launch_gemm<LargeTile, DepthFastest, true, false>(stream, gemm, nets);
+  launch_gemm<SmallTile, DepthFastest, true, false>(stream, gemm, nets);
 }
 
 void run_gemm_depth_fastest(Stream& stream, const Gemm& gemm, int nets);

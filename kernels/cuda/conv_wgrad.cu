@@ -176,13 +176,12 @@ void launch_weight_gradient(Stream& stream, WeightGradient problem, int nets) {
 
 void run_weight_gradient(Stream& stream, WeightGradient problem, int nets) {
   const bool vector = is_vectorisable({problem.image, problem.features}, {problem.channels, problem.feature_count});
-  const bool split = stream.precision() == Precision::fp32;
-  if (vector) {
-    split ? launch_weight_gradient<true, true>(stream, problem, nets)
-          : launch_weight_gradient<true, false>(stream, problem, nets);
+  if (!vector) {
+    launch_weight_gradient<false, true>(stream, problem, nets);
+  } else if (stream.precision() == Precision::fp32) {
+    launch_weight_gradient<true, true>(stream, problem, nets);
   } else {
-    split ? launch_weight_gradient<false, true>(stream, problem, nets)
-          : launch_weight_gradient<false, false>(stream, problem, nets);
+    launch_weight_gradient<true, false>(stream, problem, nets);
   }
 }
 
