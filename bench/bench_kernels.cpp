@@ -63,7 +63,11 @@ void run(benchmark::State& state, const Settings& settings, const Case& c, Preci
   if (ours.cold > 0) state.counters["cold_us"] = 1e6 * ours.cold;
   if (c.flop > 0) state.counters["TFLOP/s"] = 1e-12 * c.flop / ours.warm;
   state.counters["GB/s"] = 1e-9 * c.bytes / ours.warm;
-  const double products = precision == Precision::fp32 && !settings.device.is_cpu() ? 3.0 : 1.0;
+  // In TF32 products, of which BF16 does two in the time of one.
+  const double products = settings.device.is_cpu()         ? 1.0
+                          : precision == Precision::fp32   ? 3.0
+                          : precision == Precision::bf16   ? 0.5
+                                                           : 1.0;
   const double floor = settings.limits.floor(products * c.flop, c.bytes);
   count_ratio(state, "over_floor", ours.warm, floor);
   count_ratio(state, "cold_over_floor", ours.cold, floor);

@@ -96,12 +96,13 @@ void add(const char* name, void (*function)(benchmark::State&, const Case&), con
 
 void add_all(Device device, int threads) {
   const std::vector<Precision> precisions =
-      device.is_cpu() ? std::vector{Precision::fp32} : std::vector{Precision::tf32, Precision::fp32};
+      device.is_cpu() ? std::vector{Precision::fp32}
+                      : std::vector{Precision::tf32, Precision::fp32, Precision::bf16};
   const std::vector<int> calls = device.is_cpu() ? std::vector{8, 32, 64} : std::vector{16, 64, 256, 1024};
   for (const Upsampling upsampling : {Upsampling::transposed, Upsampling::resize})
     for (const Precision precision : precisions) {
       for (const int batch : {1, 16})
-        add("training_step", training_step, {device, threads, upsampling, precision, batch});
+        if (precision != Precision::bf16) add("training_step", training_step, {device, threads, upsampling, precision, batch});
       for (const int batch : calls) add("inference", inference, {device, threads, upsampling, precision, batch});
     }
 }

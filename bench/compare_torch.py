@@ -28,7 +28,7 @@ from torch_clade import Clade, Step, read_safetensors
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
-FULL_PRECISION, TF32 = "fp32", "tf32"
+FULL_PRECISION, TF32, BF16 = "fp32", "tf32", "bf16"
 # An instance norm behind a bias takes its gradient away.
 WITHOUT_GRADIENT = re.compile(r"discriminator_[xy]\.layers\.[123]\.bias")
 
@@ -126,19 +126,19 @@ def graphed(work):
     return graph.replay
 
 
-def make_training(options, batch, layout, compiled, graph):
-    model = Clade().to(options.device).to(memory_format=layout)
+def make_training(options, batch, layout, compiled, graph, dtype):
+    model = Clade().to(options.device, dtype).to(memory_format=layout)
     x, y = (torch.empty(batch, 1, 32, 32, device=options.device).uniform_(-0.9, 0.9) for _ in range(2))
     step = Step(model, compiled)
     work = lambda: step(x, y)
     return graphed(work) if graph else work
 
 
-def make_inference(options, count, layout, compiled, graph):
-    generator = Clade().generator_x.to(options.device).to(memory_format=layout)
+def make_inference(options, count, layout, compiled, graph, dtype):
+    generator = Clade().generator_x.to(options.device, dtype).to(memory_format=layout)
     with torch.no_grad():
         weights = [w.detach() for w in generator.effective_weights()]
-    x = torch.empty(count, 1, 32, 32, device=options.device).uniform_(-0.9, 0.9)
+    x = torch.empty(count, 1, 32, 32, device=options.device, dtype=dtype).uniform_(-0.9, 0.9)
     apply = torch.compile(lambda x: generator(x, weights)) if compiled else lambda x: generator(x, weights)
 
     def work():
@@ -189,7 +189,7 @@ def time_clade(options, what, precision, batch):
     return result["step_seconds"] if what == "training_step" else batch / result["patches/s"]
 
 
-def prepare(options, what, batch, compiled):
+def prepare(options, what, precision, batch, compiled):
     make = make_training if what == "training_step" else make_inference
     ready, failed = {}, {}
     for name, (layout, compiled, graph) in variants(options, compiled).items():
@@ -198,7 +198,8 @@ def prepare(options, what, batch, compiled):
             continue
         try:
             torch.manual_seed(0)
-            work = make(options, batch, layout, compiled, graph)
+            dtype = torch.bfloat16 if precision == BF16 else torch.float32
+            work = make(options, batch, layout, compiled, graph, dtype)
             for _ in range(3):
                 work()
             wait()
@@ -211,7 +212,7 @@ def prepare(options, what, batch, compiled):
 def compare(options, what, precision, batch, compiled):
     set_precision(precision)
     torch.compiler.reset()
-    ready, failed = prepare(options, what, batch, compiled)
+    ready, failed = prepare(options, what, precision, batch, compiled)
     times = {"CLADE": [], **{name: [] for name in ready}}
     for _ in range(options.rounds):
         if not ready or (times["CLADE"] and time.monotonic() > options.end):
@@ -257,10 +258,12 @@ def main():
     print(f"\n{report['device']}, {options.threads} threads, PyTorch {torch.__version__}")
     batches = [int(b) for b in options.batches.split(",")]
     work = [("training_step", batch) for batch in batches] + [("inference", options.patches)]
-    precisions = [TF32, FULL_PRECISION] if on_gpu else [FULL_PRECISION]
+    precisions = [TF32, BF16, FULL_PRECISION] if on_gpu else [FULL_PRECISION]
     # What is compiled comes last, because that takes longest.
     for compiled, precision, (what, batch) in itertools.product(
             [False] if options.no_compile else [False, True], precisions, work):
+        if precision == BF16 and what == "training_step":
+            continue
         if time.monotonic() > options.end:
             print(f"\n{what}, {precision}, batch {batch}{', compiled' if compiled else ''}: not timed, no time left")
             continue

@@ -15,7 +15,8 @@ namespace clade {
 /// How convolutions multiply on a CUDA device; the CPU always uses float32. Sums are float32 everywhere.
 enum class Precision {
   tf32,  ///< factors rounded to TF32 (10 bits of mantissa)
-  fp32   ///< factors split into three TF32 products: the accuracy of float32 at a third of the speed
+  fp32,  ///< factors split into three TF32 products: the accuracy of float32 at a third of the speed
+  bf16   ///< factors rounded to BF16 (7 bits of mantissa), for inference; gradients in the weights stay TF32
 };
 
 /// Work in order on one device. On the CPU a call returns when its work is done, on a CUDA device when it is enqueued.

@@ -18,7 +18,8 @@ constexpr Words<Upsampling, 2> kUpsamplings{{{Upsampling::transposed, "transpose
 constexpr Words<AdversarialLoss, 2> kAdversarial{{{AdversarialLoss::bce, "bce"}, {AdversarialLoss::lsgan, "lsgan"}}};
 constexpr Words<GradientForm, 2> kForms{{{GradientForm::combined, "combined"}, {GradientForm::separate, "separate"}}};
 
-constexpr Words<Precision, 2> kPrecisions{{{Precision::tf32, "tf32"}, {Precision::fp32, "fp32"}}};
+constexpr Words<Precision, 3> kPrecisions{
+    {{Precision::tf32, "tf32"}, {Precision::fp32, "fp32"}, {Precision::bf16, "bf16"}}};
 
 template <class Enum, std::size_t N>
 const char* word_of(const Words<Enum, N>& words, Enum value) {

@@ -72,6 +72,7 @@ struct Trainer::Impl {
         log(s, {kMaxSteps, kLoggedCount}),
         x(s, images()),
         y(s, images()) {
+    CLADE_CHECK(c.precision != Precision::bf16, ErrorCode::usage, "precision bf16 is for inference, not for training");
     s.set_precision(c.precision);
     generators.allocate(s, c.learning_rate);
     discriminators.allocate(s, c.learning_rate);

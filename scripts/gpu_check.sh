@@ -53,10 +53,10 @@ in_libraries=(env "LD_LIBRARY_PATH=/usr/local/cuda/lib64:$python_libraries:${LD_
 part tests 90 "${in_libraries[@]}" "$bin/clade_device_tests"
 part memcheck 60 compute-sanitizer --tool memcheck --error-exitcode 9 "$bin/clade_device_tests" "$sanitized"
 part racecheck 60 compute-sanitizer --tool racecheck --error-exitcode 9 "$bin/clade_device_tests" "$sanitized"
-part step 60 "$bin/bench_step" --device=cuda '--benchmark_filter=transposed|resize/tf32' --benchmark_min_time=0.2 \
+part step 60 "$bin/bench_step" --device=cuda '--benchmark_filter=transposed|resize/(tf32|bf16)' --benchmark_min_time=0.2 \
   --benchmark_out="$results/step.json" --benchmark_out_format=json
 part volume 40 python3 bench/bench_volume.py --program "$bin/clade_sr" --device cuda --json "$results/volume.json"
-part kernels 100 "${in_libraries[@]}" "$bin/bench_kernels" --device=cuda --batches=1,16,256 --precisions=tf32 \
+part kernels 100 "${in_libraries[@]}" "$bin/bench_kernels" --device=cuda --batches=1,16,256 --precisions=tf32,bf16 \
   --seconds=0.01 --benchmark_out="$results/kernels.json" --benchmark_out_format=json
 if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
   part torch 120 python3 bench/compare_torch.py --device cuda --bench "$bin/bench_step" --rounds 3 --seconds 0.3 \

@@ -181,6 +181,30 @@ TEST_CASE("Convolution of small whole numbers is exact, onto what is there as we
   }
 }
 
+TEST_CASE("Convolution in BF16 agrees with the definition up to BF16's rounding", "[conv]") {
+  ON_EVERY_DEVICE(stream);
+  if (stream.device().is_cpu()) return;  // knows float32 only
+  stream.set_precision(Precision::bf16);
+  for (const ConvShape& s :
+       {direct(2, 2, 6, 5, 40, 72, 3, 1, 1, PadMode::reflect), direct(1, 1, 65, 64, 36, 132, 1, 1, 0, PadMode::zero),
+        direct(1, 2, 8, 8, 16, 32, 4, 2, 1, PadMode::zero), transposed(2, 1, 5, 4, 36, 20, 1),
+        resize(1, 2, 4, 5, 20, 16), direct(1, 1, 5, 5, 7, 9, 3, 1, 1, PadMode::zero)}) {
+    INFO("kind " << static_cast<int>(s.kind) << ", channels " << s.cin << " to " << s.cout);
+    const Data data(s);
+    const Doubles expected = reference_conv_forward(s, data.x, data.w, {}, Activation::none);
+    const Floats rounded = run_forward(stream, s, data.x, data.w, {}, Activation::none);
+    const bool vectorised = s.cin % 4 == 0 && s.cout % 4 == 0;  // what is not is computed in float32
+    const double sums = 2.0 * sum_tolerance(forward_terms(s)), error = relative_error(rounded, expected);
+    CHECK(error < sums + (vectorised ? 4.0 * 0x1p-7 : 0.0));
+    if (vectorised) CHECK(error > 0x1p-11);  // it is BF16 indeed
+
+    // Of 8 bits and less every product and sum is exact.
+    const Floats x = integer_values(s.input().size(), 1), w = integer_values(s.weight().size(), 2);
+    CHECK(same_bits(run_forward(stream, s, x, w, {}, Activation::none),
+                    to_float(reference_conv_forward(s, x, w, {}, Activation::none))));
+  }
+}
+
 // Parameters of odd size shift those behind them off the addresses that wide loads need.
 TEST_CASE("Convolution takes operands at any address", "[conv]") {
   IN_EVERY_PRECISION(stream);

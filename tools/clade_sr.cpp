@@ -53,7 +53,7 @@ void add_options(CLI::App& app, ApplyOptions& o) {
   app.add_option("--batch", o.batch, "Tiles per call of the network [CPU 32, CUDA 256]")
       ->check(in_range(1, 65536))
       ->group(how);
-  app.add_option("--precision", o.precision, "Convolutions on a CUDA device: tf32 or fp32 (slower) [tf32]")
+  app.add_option("--precision", o.precision, "Convolutions on a CUDA device: tf32, fp32 (slower) or bf16 (faster, coarser) [tf32]")
       ->group(how);
   app.add_option("--plane", o.plane, "Low-resolution plane: sagittal, coronal or axial [model]")->group(how);
   app.add_option("--slice-axis", o.slice_axis, "Axis across the slices: i, j or k [largest spacing]")->group(how);

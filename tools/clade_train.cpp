@@ -163,7 +163,10 @@ TrainingSettings make_settings(const TrainingOptions& o) {
   assign(train.pool, o.pool);
   assign(train.patch, o.patch);
   assign(train.seed, o.seed);
-  if (o.precision) train.precision = parse_precision(*o.precision);
+  if (o.precision) {
+    train.precision = parse_precision(*o.precision);
+    CLADE_CHECK(train.precision != Precision::bf16, ErrorCode::usage, "--precision: bf16 is for clade_sr; train in tf32 or fp32");
+  }
   assign(s.patches_per_slice, o.patches_per_slice);
   assign(s.foreground, o.foreground);
   assign(s.range, o.range);

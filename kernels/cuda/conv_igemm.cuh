@@ -52,6 +52,13 @@ struct TileShape {
 using SmallTile = TileShape<64, 64, 32, 4, 32, 32>;
 using LargeTile = TileShape<128, 128, 16, 4, 64, 32>;
 
+/// How the factors of a product meet.
+enum class Product {
+  tf32,        ///< rounded to TF32
+  split_tf32,  ///< float32 out of three TF32 products
+  bf16         ///< rounded to BF16
+};
+
 /// A factor as one TF32 value, or as two that together carry 22 bits of mantissa.
 template <bool Split>
 struct Factor {
@@ -62,10 +69,18 @@ struct Factor {
   }
 };
 
-/// d += a * b with factors given as floats; small terms first.
+/// Fragments of a warp for a depth of 8, as floats: a is (g, t) (g + 8, t) (g, t + 4) (g + 8, t + 4), b (t, g) (t + 4, g).
+struct FragmentA {
+  float value[4];
+};
+struct FragmentB {
+  float value[2];
+};
+
+/// d += a * b over a depth of 8; of a split product small terms first.
 template <bool Split>
-__device__ inline void multiply_add(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
-  const Factor<Split> a0(a[0]), a1(a[1]), a2(a[2]), a3(a[3]), b0(b[0]), b1(b[1]);
+__device__ inline void multiply_add(float (&d)[4], const FragmentA& a, const FragmentB& b) {
+  const Factor<Split> a0(a.value[0]), a1(a.value[1]), a2(a.value[2]), a3(a.value[3]), b0(b.value[0]), b1(b.value[1]);
   const std::uint32_t a_high[4] = {a0.high, a1.high, a2.high, a3.high}, b_high[2] = {b0.high, b1.high};
   if constexpr (Split) {
     const std::uint32_t a_low[4] = {a0.low, a1.low, a2.low, a3.low}, b_low[2] = {b0.low, b1.low};
@@ -73,6 +88,18 @@ __device__ inline void multiply_add(float (&d)[4], const float (&a)[4], const fl
     mma_tf32(d, a_high, b_low);
   }
   mma_tf32(d, a_high, b_high);
+}
+
+/// d += a * b over a depth of 16, the eights `first` and `second`. BF16 fragments are pairs of neighbours along the
+/// depth; which two values are called neighbours does not matter to a sum as long as a and b agree, and t with t + 4
+/// are the two that a lane can read from shared memory without bank conflicts.
+__device__ inline void multiply_add_bf16(float (&d)[4], const FragmentA& first_a, const FragmentA& second_a,
+                                         const FragmentB& first_b, const FragmentB& second_b) {
+  const std::uint32_t a[4] = {
+      to_bf16(first_a.value[0], first_a.value[2]), to_bf16(first_a.value[1], first_a.value[3]),
+      to_bf16(second_a.value[0], second_a.value[2]), to_bf16(second_a.value[1], second_a.value[3])};
+  const std::uint32_t b[2] = {to_bf16(first_b.value[0], first_b.value[1]), to_bf16(second_b.value[0], second_b.value[1])};
+  mma_bf16(d, a, b);
 }
 
 /// activation(z); NaN stays NaN.
@@ -132,8 +159,8 @@ __device__ inline void copy4(float* to, const float* base, std::int64_t offset, 
 }
 
 /// DepthFastest: weights of an output channel are contiguous in K (k_step == 1). Vector: all rows start at multiples of
-/// 16 bytes and hold multiples of 4 values. Split: float32 out of three TF32 products.
-template <class Tile, bool DepthFastest, bool Vector, bool Split>
+/// 16 bytes and hold multiples of 4 values.
+template <class Tile, bool DepthFastest, bool Vector, Product How>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads > 128 ? 1 : 2) gemm_kernel(const __grid_constant__ Gemm p) {
   constexpr int kRowChunks = Tile::kK / 4;  // of 16 bytes
   constexpr int kRowsPerPass = Tile::kThreads / kRowChunks;
@@ -256,32 +283,40 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads > 128 ? 1 : 2) 
     const int slot = (iteration - begin) % Tile::kStages;
     const float* a_tile = a_tiles + slot * Tile::kAFloats + warp_row * Tile::kDepthStride;
     const float* b_tile = b_tiles + slot * Tile::kBFloats;
+    constexpr int kEights = How == Product::bf16 ? 2 : 1;  // of depth in a product
+    static_assert(Tile::kK % (8 * kEights) == 0);
 #pragma unroll
-    for (int k = 0; k < Tile::kK; k += 8) {
-      float a[Tile::kAtomsM][4], b[Tile::kAtomsN][2];
+    for (int depth = 0; depth < Tile::kK; depth += 8 * kEights) {
+      FragmentA a[Tile::kAtomsM][kEights];
+      FragmentB b[Tile::kAtomsN][kEights];
 #pragma unroll
-      for (int m = 0; m < Tile::kAtomsM; ++m) {
-        const float* at = a_tile + (m * 16 + group) * Tile::kDepthStride + k + inside_group;
-        a[m][0] = at[0];
-        a[m][1] = at[8 * Tile::kDepthStride];
-        a[m][2] = at[4];
-        a[m][3] = at[8 * Tile::kDepthStride + 4];
-      }
+      for (int eight = 0; eight < kEights; ++eight) {
+        const int k = depth + 8 * eight + inside_group;
 #pragma unroll
-      for (int c = 0; c < Tile::kAtomsN; ++c) {
-        const int column = warp_column + c * 8 + group;
-        if constexpr (DepthFastest) {
-          b[c][0] = b_tile[column * Tile::kDepthStride + k + inside_group];
-          b[c][1] = b_tile[column * Tile::kDepthStride + k + inside_group + 4];
-        } else {
-          b[c][0] = b_tile[(k + inside_group) * Tile::kWideStride + column];
-          b[c][1] = b_tile[(k + inside_group + 4) * Tile::kWideStride + column];
+        for (int m = 0; m < Tile::kAtomsM; ++m) {
+          const float* at = a_tile + (m * 16 + group) * Tile::kDepthStride + k;
+          a[m][eight] = {at[0], at[8 * Tile::kDepthStride], at[4], at[8 * Tile::kDepthStride + 4]};
+        }
+#pragma unroll
+        for (int c = 0; c < Tile::kAtomsN; ++c) {
+          const int column = warp_column + c * 8 + group;
+          if constexpr (DepthFastest) {
+            b[c][eight] = {b_tile[column * Tile::kDepthStride + k], b_tile[column * Tile::kDepthStride + k + 4]};
+          } else {
+            b[c][eight] = {b_tile[k * Tile::kWideStride + column], b_tile[(k + 4) * Tile::kWideStride + column]};
+          }
         }
       }
 #pragma unroll
       for (int m = 0; m < Tile::kAtomsM; ++m)
 #pragma unroll
-        for (int c = 0; c < Tile::kAtomsN; ++c) multiply_add<Split>(sums[m][c], a[m], b[c]);
+        for (int c = 0; c < Tile::kAtomsN; ++c) {
+          if constexpr (How == Product::bf16) {
+            multiply_add_bf16(sums[m][c], a[m][0], a[m][1], b[c][0], b[c][1]);
+          } else {
+            multiply_add<How == Product::split_tf32>(sums[m][c], a[m][0], b[c][0]);
+          }
+        }
     }
   }
   cp_async_wait<0>();

@@ -7,7 +7,7 @@
 
 namespace clade::kernels::cuda {
 
-template <class Tile, bool DepthFastest, bool Vector, bool Split>
+template <class Tile, bool DepthFastest, bool Vector, Product How>
 void launch_gemm(Stream& stream, Gemm gemm, int nets) {
   std::int64_t pixels = 0, steps = 0;
   for (int phase = 0; phase < gemm.phases.count; ++phase) {
@@ -26,7 +26,7 @@ void launch_gemm(Stream& stream, Gemm gemm, int nets) {
     gemm.partial = stream.scratch().view<float>({tiles_n * tiles_m * layers, gemm.splits, Tile::kM * Tile::kN}).data;
   gemm.counters = stream.counters();
   launch(
-      stream, gemm_kernel<Tile, DepthFastest, Vector, Split>,
+      stream, gemm_kernel<Tile, DepthFastest, Vector, How>,
       dim3(static_cast<unsigned>(tiles_n), static_cast<unsigned>(tiles_m), static_cast<unsigned>(layers * gemm.splits)),
       dim3(Tile::kThreads), Tile::kShared, gemm);
 }
@@ -46,15 +46,25 @@ bool is_vectorisable(const Gemm& gemm) {
 template <bool DepthFastest>
 void run_gemm_as(Stream& stream, const Gemm& gemm, int nets) {
   if (!is_vectorisable<DepthFastest>(gemm))
-    return launch_gemm<SmallTile, DepthFastest, false, true>(stream, gemm, nets);
+    return launch_gemm<SmallTile, DepthFastest, false, Product::split_tf32>(stream, gemm, nets);
   if (stream.precision() == Precision::fp32)
-    return launch_gemm<SmallTile, DepthFastest, true, true>(stream, gemm, nets);
+    return launch_gemm<SmallTile, DepthFastest, true, Product::split_tf32>(stream, gemm, nets);
   const std::int64_t pixels = std::int64_t{gemm.n} * gemm.out_h * gemm.out_w / gemm.phases.count;
   const std::int64_t large_tiles =
       ceil_div(pixels, LargeTile::kM) * ceil_div(gemm.out_channels, LargeTile::kN) * gemm.phases.count * nets;
-  if (gemm.out_channels >= LargeTile::kN && large_tiles >= kTargetBlocks / 4)
-    return launch_gemm<LargeTile, DepthFastest, true, false>(stream, gemm, nets);
-  launch_gemm<SmallTile, DepthFastest, true, false>(stream, gemm, nets);
+  const bool large = gemm.out_channels >= LargeTile::kN && large_tiles >= kTargetBlocks / 4;
+  const auto launch_as = [&]<Product How> {
+    if (large) {
+      launch_gemm<LargeTile, DepthFastest, true, How>(stream, gemm, nets);
+    } else {
+      launch_gemm<SmallTile, DepthFastest, true, How>(stream, gemm, nets);
+    }
+  };
+  if (stream.precision() == Precision::bf16) {
+    launch_as.template operator()<Product::bf16>();
+  } else {
+    launch_as.template operator()<Product::tf32>();
+  }
 }
 
 void run_gemm_depth_fastest(Stream& stream, const Gemm& gemm, int nets);

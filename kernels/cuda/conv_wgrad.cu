@@ -90,20 +90,17 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_kernel(const __grid_
     const float* b_tile = b_tiles + slot * kStageFloats + warp_channel;
 #pragma unroll
     for (int k = 0; k < kDepth; k += 8) {
-      float a[2][4], b[4][2];
+      FragmentA a[2];
+      FragmentB b[4];
 #pragma unroll
       for (int m = 0; m < 2; ++m) {
         const float* at = a_tile + (k + inside_group) * kStride + m * 16 + group;
-        a[m][0] = at[0];
-        a[m][1] = at[8];
-        a[m][2] = at[4 * kStride];
-        a[m][3] = at[4 * kStride + 8];
+        a[m] = {at[0], at[8], at[4 * kStride], at[4 * kStride + 8]};
       }
 #pragma unroll
       for (int c = 0; c < 4; ++c) {
         const float* at = b_tile + (k + inside_group) * kStride + c * 8 + group;
-        b[c][0] = at[0];
-        b[c][1] = at[4 * kStride];
+        b[c] = {at[0], at[4 * kStride]};
       }
 #pragma unroll
       for (int m = 0; m < 2; ++m)

@@ -30,6 +30,17 @@ __device__ inline std::uint32_t to_tf32(float value) {
 #endif
 }
 
+/// Two values rounded to BF16 (7 bits of mantissa, nearest, ties to even), `low` in the lower half.
+__device__ inline std::uint32_t to_bf16(float low, float high) {
+#if defined(CLADE_CUDA_EMULATION)
+  return emulation::to_bf16(low, high);
+#else
+  std::uint32_t pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+#endif
+}
+
 /// d += a * b, 16 x 8 x 8. All lanes of the warp must call; d is there after mma_wait.
 __device__ inline void mma_tf32(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
 #if defined(CLADE_CUDA_EMULATION)

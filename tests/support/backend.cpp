@@ -25,7 +25,9 @@ std::vector<Precision> test_precisions(Device device) {
   return {Precision::fp32, Precision::tf32};
 }
 
-const char* precision_name(Precision precision) { return precision == Precision::fp32 ? "fp32" : "tf32"; }
+const char* precision_name(Precision precision) {
+  return precision == Precision::fp32 ? "fp32" : precision == Precision::tf32 ? "tf32" : "bf16";
+}
 
 std::vector<Backend> test_backends() {
   std::vector<Backend> backends;
