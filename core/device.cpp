@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/device.h"
 
-#include <new>
+#include <cstdlib>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "core/cuda_api.h"
 
 namespace clade {
 
 namespace {
-constexpr std::align_val_t kAlignment{256};
-}
+constexpr std::size_t kAlignment = 256;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+}  // namespace
 
 int cuda_device_count() {
   static const int count = cuda_api::device_count();
@@ -25,15 +30,22 @@ std::string device_name(Device device) {
 
 void* allocate_memory(Device device, std::size_t bytes) {
   if (!device.is_cpu()) return cuda_api::allocate(device.ordinal, bytes);
-  void* memory = ::operator new(bytes, kAlignment, std::nothrow);
+  // Kernels read weights with strides of kilobytes: in small pages every access would be an address to look up.
+  const bool huge = bytes >= 2 * kHugePage;
+  const std::size_t alignment = huge ? kHugePage : kAlignment;
+  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  void* memory = rounded >= bytes ? std::aligned_alloc(alignment, rounded) : nullptr;
   CLADE_CHECK(memory != nullptr, ErrorCode::device, "out of memory: ", bytes, " bytes asked for");
+#if defined(__linux__)
+  if (huge) madvise(memory, rounded, MADV_HUGEPAGE);  // a wish: where it is not granted, nothing changes
+#endif
   return memory;
 }
 
 void free_memory(Device device, void* memory) noexcept {
   if (memory == nullptr) return;
   if (device.is_cpu()) {
-    ::operator delete(memory, kAlignment);
+    std::free(memory);
   } else {
     cuda_api::release(device.ordinal, memory);
   }
