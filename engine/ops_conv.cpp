@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution and weight demodulation.
 #include <array>
+#include <span>
+#include <vector>
 
 #include "engine/ops.h"
 #include "kernels/dispatch.h"
@@ -19,15 +21,19 @@ struct ConvAttributes {
 
 void conv2d_backward(Tape& tape, const Record& record) {
   const auto& attributes = record.get<ConvAttributes>();
-  const View<const float> x = tape.value(tape.input(record, 0));
   const View<const float> w = tape.value(tape.input(record, 1));
   Stream& stream = tape.stream();
   const View<float> dy = tape.output_gradient(record);
   if (attributes.activation != Activation::none)
     CLADE_KERNEL(activation_backward)(stream, attributes.activation, tape.value(record.output), dy, dy);
   if (const auto bias = tape.input_gradient(record, 2)) CLADE_KERNEL(bias_backward)(stream, dy, bias->mode, bias->view);
-  if (const auto weight = tape.input_gradient(record, 1))
-    CLADE_KERNEL(conv_backward_weight)(stream, attributes.shape, x, dy, weight->mode, weight->view);
+  // One call for all uses: the gradient of a large weight is written once.
+  if (const auto weight = tape.gathered_gradient(record, 1)) {
+    std::vector<kernels::ConvUse> uses;
+    for (const Record* use : weight->records) uses.push_back({tape.value(tape.input(*use, 0)), tape.output_gradient(*use)});
+    CLADE_KERNEL(conv_backward_weight)(stream, attributes.shape, std::span(uses), weight->target.mode,
+                                       weight->target.view);
+  }
   if (const auto input = tape.input_gradient(record, 0))
     CLADE_KERNEL(conv_backward_input)(stream, attributes.shape, dy, w, input->mode, input->view);
 }

@@ -2,6 +2,7 @@
 #include "engine/tape.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/dispatch.h"
 
@@ -47,6 +48,30 @@ std::optional<GradientTarget> Tape::input_gradient(const Record& record, std::ui
   return GradientTarget{target.gradient, mode};
 }
 
+std::optional<Tape::Uses> Tape::gathered_gradient(const Record& record, std::uint32_t i) {
+  Slot& target = slot(input(record, i));
+  if (!target.wanted) return std::nullopt;
+  CLADE_CHECK(target.gathered.empty() || target.gathered.front()->info == record.info, ErrorCode::internal,
+              "uses of one value by ", target.gathered.front()->info->name, " and ", record.info->name, " do not gather");
+  target.gathered.push_back(&record);
+  if (--target.uses > 0) return std::nullopt;
+  return Uses{std::exchange(target.gathered, {}), *input_gradient(record, i)};
+}
+
+void Tape::count_uses(Var root) {
+  for (Slot& s : slots_) s.uses = 0;
+  std::vector<bool> reached(slots_.size());
+  reached[static_cast<std::size_t>(root.index)] = true;
+  for (auto record = records_.rbegin(); record != records_.rend(); ++record) {
+    if (!slot(record->output).wanted || !reached[static_cast<std::size_t>(record->output.index)]) continue;
+    for (std::uint32_t i = 0; i < record->input_count; ++i) {
+      const Var var = input(*record, i);
+      reached[static_cast<std::size_t>(var.index)] = true;
+      ++slot(var).uses;
+    }
+  }
+}
+
 void Tape::backward(Var root, std::span<const Var> targets) {
   CLADE_CHECK(mode_ == Mode::record, ErrorCode::internal, "backward on a tape that does not record");
   CLADE_CHECK(shape(root).size() == 1, ErrorCode::internal, "backward from a value of shape ", shape(root));
@@ -56,6 +81,7 @@ void Tape::backward(Var root, std::span<const Var> targets) {
     for (std::uint32_t i = 0; i < record.input_count && !slot(record.output).wanted; ++i)
       slot(record.output).wanted = slot(input(record, i)).wanted;
 
+  count_uses(root);
   Slot& start = slot(root);
   if (start.wanted) {
     if (!start.gradient) start.gradient = allocate(start.value.shape);

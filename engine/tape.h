@@ -100,6 +100,14 @@ class Tape {
   View<float> output_gradient(const Record& record) const { return slot(record.output).gradient; }
   /// Where input `i` wants its gradient, or nothing when it is not wanted. Each call must be followed by a full write.
   std::optional<GradientTarget> input_gradient(const Record& record, std::uint32_t i);
+  /// For ops that compute one gradient from all uses of an input at once: nothing until the last use in this sweep, then
+  /// every record that asked, and the target of their sum. A use is an op that reads the input as its `i`th, and all
+  /// uses must be of one op.
+  struct Uses {
+    std::vector<const Record*> records;
+    GradientTarget target;
+  };
+  std::optional<Uses> gathered_gradient(const Record& record, std::uint32_t i);
 
  private:
   struct Slot {
@@ -107,11 +115,14 @@ class Tape {
     View<float> gradient;  // memory is taken at the first sweep that needs it and kept
     bool wanted = false;   // lies between the targets and the root of the current sweep
     bool written = false;
+    int uses = 0;                         // ops of the current sweep that will still ask for the gradient
+    std::vector<const Record*> gathered;  // those that asked and wait for the others
   };
 
   Slot& slot(Var var) { return slots_[static_cast<std::size_t>(var.index)]; }
   const Slot& slot(Var var) const { return slots_[static_cast<std::size_t>(var.index)]; }
   Var append(const OpInfo& info, std::span<const Var> inputs, View<const float> output, const void* attributes);
+  void count_uses(Var root);
   Var add_slot(View<const float> value, View<float> gradient);
 
   Stream& stream_;

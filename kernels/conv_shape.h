@@ -64,6 +64,19 @@ struct ConvShape {
   }
 };
 
+/// One use of a convolution's weights: its input [nets, n, ...] and the gradient of its output.
+struct ConvUse {
+  View<const float> x;
+  View<const float> dy;
+
+  int samples() const { return static_cast<int>(x.shape[1]); }
+  /// The shape of this use of a convolution.
+  ConvShape of(ConvShape shape) const {
+    shape.n = samples();
+    return shape;
+  }
+};
+
 /// The pixel that padded position `i` of a line of `extent` pixels reads, or -1 for a zero.
 inline int padded_index(int i, int extent, PadMode mode) {
   if (i >= 0 && i < extent) return i;

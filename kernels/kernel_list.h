@@ -15,9 +15,9 @@ void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, V
 void conv_backward_input(Stream& stream, const ConvShape& shape, View<const float> dy, View<const float> w,
                          WriteMode mode, View<float> dx);
 
-/// dw (=|+=) adjoint of conv in w, applied to dy.
-void conv_backward_weight(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> dy,
-                          WriteMode mode, View<float> dw);
+/// dw (=|+=) sum over all uses of the weights of the adjoint of conv in w, applied to dy. shape.n is not looked at.
+void conv_backward_weight(Stream& stream, const ConvShape& shape, std::span<const ConvUse> uses, WriteMode mode,
+                          View<float> dw);
 
 /// dbias [nets, c] (=|+=) sum of dy [nets, n, h, w, c] over samples and pixels.
 void bias_backward(Stream& stream, View<const float> dy, WriteMode mode, View<float> dbias);

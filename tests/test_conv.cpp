@@ -54,7 +54,7 @@ Floats run_backward_input(Stream& stream, const ConvShape& s, const Floats& dy, 
 Floats run_backward_weight(Stream& stream, const ConvShape& s, const Floats& x, const Floats& dy, int shift = 0) {
   const DeviceArray device_x(stream, s.input(), x, shift), device_dy(stream, s.output(), dy, shift);
   DeviceArray<float> dw(stream, s.weight(), shift);
-  CLADE_KERNEL(conv_backward_weight)(stream, s, device_x, device_dy, WriteMode::overwrite, dw);
+  CLADE_KERNEL(conv_backward_weight)(stream, s, std::array{ConvUse{device_x, device_dy}}, WriteMode::overwrite, dw);
   return dw.values();
 }
 
@@ -175,7 +175,7 @@ TEST_CASE("Convolution of small whole numbers is exact, onto what is there as we
     const Floats dx0 = integer_values(s.input().size(), 4), dw0 = integer_values(s.weight().size(), 5);
     DeviceArray dx(stream, s.input(), dx0), dw(stream, s.weight(), dw0);
     CLADE_KERNEL(conv_backward_input)(stream, s, device_dy, device_w, WriteMode::accumulate, dx);
-    CLADE_KERNEL(conv_backward_weight)(stream, s, device_x, device_dy, WriteMode::accumulate, dw);
+    CLADE_KERNEL(conv_backward_weight)(stream, s, std::array{ConvUse{device_x, device_dy}}, WriteMode::accumulate, dw);
     CHECK(same_bits(dx.values(), sum(dx0, to_float(reference_conv_backward_input(s, dy, w)))));
     CHECK(same_bits(dw.values(), sum(dw0, to_float(reference_conv_backward_weight(s, x, dy)))));
   }
@@ -202,6 +202,39 @@ TEST_CASE("Convolution in BF16 agrees with the definition up to BF16's rounding"
     const Floats x = integer_values(s.input().size(), 1), w = integer_values(s.weight().size(), 2);
     CHECK(same_bits(run_forward(stream, s, x, w, {}, Activation::none),
                     to_float(reference_conv_forward(s, x, w, {}, Activation::none))));
+  }
+}
+
+TEST_CASE("Weight gradients of several uses are their sum", "[conv]") {
+  ON_EVERY_DEVICE(stream);
+  stream.set_precision(Precision::tf32);
+  for (ConvShape s : {direct(2, 3, 8, 8, 64, 64, 3, 1, 1, PadMode::reflect), direct(2, 1, 6, 5, 12, 8, 4, 2, 1, PadMode::zero),
+                      direct(2, 1, 5, 5, 6, 1, 3, 1, 1, PadMode::zero), transposed(2, 2, 3, 4, 8, 12, 1),
+                      resize(2, 1, 3, 4, 5, 6)}) {
+    INFO("kind " << static_cast<int>(s.kind) << ", channels " << s.cin << " to " << s.cout);
+    const Floats dw0 = integer_values(s.weight().size(), 9);
+    for (const std::vector<int> samples : {std::vector{2, 1}, {1, 1, 2}}) {
+      std::vector<DeviceArray<float>> images;
+      std::vector<ConvUse> uses;
+      Floats expected = dw0;
+      for (int n : samples) {
+        s.n = n;
+        const Floats x = integer_values(s.input().size(), static_cast<unsigned>(n)),
+                     dy = integer_values(s.output().size(), 7u + static_cast<unsigned>(uses.size()));
+        images.emplace_back(stream, s.input(), x);
+        const View<const float> device_x = images.back();
+        images.emplace_back(stream, s.output(), dy);
+        uses.push_back({device_x, images.back()});
+        expected = sum(expected, to_float(reference_conv_backward_weight(s, x, dy)));
+      }
+      DeviceArray dw(stream, s.weight(), dw0);
+      CLADE_KERNEL(conv_backward_weight)(stream, s, std::span(uses), WriteMode::accumulate, dw);
+      if (s.cin == 64) {  // where the CPU takes Winograd, which rounds
+        CHECK(relative_error(dw.values(), expected) < sum_tolerance(4 * 64));
+      } else {
+        CHECK(same_bits(dw.values(), expected));
+      }
+    }
   }
 }
 

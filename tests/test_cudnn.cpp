@@ -48,7 +48,7 @@ class Comparison {
   }
   void backward_weight() {
     DeviceArray<float> ours(stream_, shape_.weight()), theirs(stream_, shape_.weight());
-    cuda::conv_backward_weight(stream_, shape_, x_, dy_, WriteMode::overwrite, ours);
+    cuda::conv_backward_weight(stream_, shape_, std::array{ConvUse{x_, dy_}}, WriteMode::overwrite, ours);
     cudnn::Convolution(stream_, shape_, cudnn::Pass::backward_weight).run(x_, dy_, theirs);
     compare(ours, theirs, std::int64_t{shape_.n} * shape_.out_h() * shape_.out_w());
   }

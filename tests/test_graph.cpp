@@ -161,7 +161,7 @@ struct Training {
     CLADE_KERNEL(l1_forward)(stream, shown, y, loss);
     CLADE_KERNEL(l1_backward)(stream, out, y, one, WriteMode::overwrite, dout);
     CLADE_KERNEL(activation_backward)(stream, Activation::tanh, out, dout, dout);
-    CLADE_KERNEL(conv_backward_weight)(stream, shape, x, dout, WriteMode::overwrite, dw);
+    CLADE_KERNEL(conv_backward_weight)(stream, shape, std::array{ConvUse{{x.data(), shape.input()}, {dout.data(), shape.output()}}}, WriteMode::overwrite, dw);
     CLADE_KERNEL(finish_losses)(stream, losses, kBatch, control, log);
     CLADE_KERNEL(update_demodulated)(stream, AdamParameters{}, 1e-8f, segments, control, dw, m, v, w, u, scale);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tape itself, and every op through it.
+#include <algorithm>
 #include <array>
 
 #include "tests/support/gradcheck.h"
@@ -159,6 +160,33 @@ TEST_CASE("a sweep computes only what lies between its targets and its root", "[
   const Var unused = tape.parameter(other.view(), gother.view());
   tape.backward(a, std::array{unused});
   for (float g : gother.values(stream)) CHECK(g == 0.0f);
+}
+
+TEST_CASE("conv2d: weights used several times get the gradient of all uses that a sweep reaches", "[tape]") {
+  ON_EVERY_DEVICE(stream);
+  const ConvGeometry geometry{ConvKind::direct, 1, 1, PadMode::reflect, 0};
+  check_gradients(
+      stream,
+      [&](Tape& tape, const std::vector<Var>& v) {
+        const Var once = conv2d(tape, v[0], v[1], v[2], geometry, Activation::tanh);
+        return conv2d(tape, once, v[1], v[2], geometry, Activation::tanh);
+      },
+      tensors(stream, {{2, 2, 4, 4, 3}, {2, 3, 3, 3, 3}, {2, 3}}, 0.5));
+
+  // A use that the root does not depend on does not keep the others waiting.
+  Arena arena(stream.device());
+  Tape tape(stream, arena);
+  Tensor x = random_tensor(stream, {1, 1, 4, 4, 2}, 1), w = random_tensor(stream, {1, 2, 3, 3, 2}, 2), gw(stream, w.shape());
+  const Tensor bias(stream, {1, 2});
+  const Var vx = tape.constant(x.view()), vb = tape.constant(bias.view()), vw = tape.parameter(w.view(), gw.view());
+  const Var first = conv2d(tape, vx, vw, vb, geometry, Activation::tanh);
+  const Var alone = adversarial_mean(tape, first, AdversarialLoss::lsgan, 1.0f);
+  tape.backward(alone, std::array{vw});
+  const std::vector<float> expected = gw.values(stream);
+  CHECK(*std::ranges::max_element(expected) > 0.0f);
+  conv2d(tape, first, vw, vb, geometry, Activation::tanh);
+  tape.backward(alone, std::array{vw});
+  CHECK(gw.values(stream) == expected);
 }
 
 TEST_CASE("an identical program gets identical addresses after the arena is reset", "[tape]") {

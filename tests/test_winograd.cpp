@@ -62,7 +62,7 @@ TEST_CASE("Winograd convolution and its gradients agree with the definition", "[
       Floats dx = old_dx, dw = old_dw;
       winograd_backward_input(stream, s, tile, dy.data(), w.data(), mode, dx.data());
       CHECK(relative_error(dx, expected_dx) < tolerance(tile, 9 * s.cout));
-      winograd_backward_weight(stream, s, tile, x.data(), dy.data(), mode, dw.data());
+      winograd_backward_weight(stream, s, tile, std::array{ConvUse{{x.data(), s.input()}, {dy.data(), s.output()}}}, mode, dw.data());
       CHECK(relative_error(dw, expected_dw) < tolerance(tile, s.n * s.h * s.w));
     }
   }
@@ -80,7 +80,7 @@ TEST_CASE("Winograd convolution does not depend on the number of threads", "[win
     Floats y(dy.size()), dx(x.size()), dw(w.size());
     winograd_forward(stream, s, tile, x.data(), w.data(), Epilogue{}, y.data());
     winograd_backward_input(stream, s, tile, dy.data(), w.data(), WriteMode::overwrite, dx.data());
-    winograd_backward_weight(stream, s, tile, x.data(), dy.data(), WriteMode::overwrite, dw.data());
+    winograd_backward_weight(stream, s, tile, std::array{ConvUse{{x.data(), s.input()}, {dy.data(), s.output()}}}, WriteMode::overwrite, dw.data());
     results.insert(results.end(), {y, dx, dw});
   }
   for (std::size_t i = 0; i < 3; ++i) CHECK(same_bits(results[i], results[i + 3]));

@@ -46,7 +46,7 @@ Launch prepare(Operands& operands, const ConvShape& s, ConvPass pass) {
       break;
   }
   const View<float> x = operands.random(s.input()), dy = operands.random(s.output()), dw = operands.output(s.weight());
-  return [=, &stream] { CLADE_KERNEL(conv_backward_weight)(stream, s, x, dy, WriteMode::overwrite, dw); };
+  return [=, &stream] { CLADE_KERNEL(conv_backward_weight)(stream, s, std::array{ConvUse{x, dy}}, WriteMode::overwrite, dw); };
 }
 
 #if defined(CLADE_HAS_CUDNN)

@@ -30,6 +30,19 @@ WindowGrid make_grid(const ConvShape& shape) {
   return grid;
 }
 
+void backward_weight_of_use(Stream& stream, const ConvShape& shape, const float* x, const float* dy, WriteMode mode,
+                            float* dw) {
+  if (is_thin(shape)) return thin_backward_weight(stream, shape, x, dy, mode, dw);
+  switch (shape.kind) {
+    case ConvKind::direct:
+      return correlate_weight_gradient(stream, make_grid(shape), x, dy, mode, dw);
+    case ConvKind::transposed:
+      return correlate_weight_gradient(stream, make_grid(shape), dy, x, mode, dw);
+    case ConvKind::resize:
+      return resize_backward_weight(stream, shape, x, dy, mode, dw);
+  }
+}
+
 }  // namespace
 
 void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> w,
@@ -63,18 +76,16 @@ void conv_backward_input(Stream& stream, const ConvShape& shape, View<const floa
   }
 }
 
-void conv_backward_weight(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> dy,
-                          WriteMode mode, View<float> dw) {
-  if (is_thin(shape)) return thin_backward_weight(stream, shape, x.data, dy.data, mode, dw.data);
-  if (const int tile = winograd_tile(shape, ConvPass::backward_weight))
-    return winograd_backward_weight(stream, shape, tile, x.data, dy.data, mode, dw.data);
-  switch (shape.kind) {
-    case ConvKind::direct:
-      return correlate_weight_gradient(stream, make_grid(shape), x.data, dy.data, mode, dw.data);
-    case ConvKind::transposed:
-      return correlate_weight_gradient(stream, make_grid(shape), dy.data, x.data, mode, dw.data);
-    case ConvKind::resize:
-      return resize_backward_weight(stream, shape, x.data, dy.data, mode, dw.data);
+void conv_backward_weight(Stream& stream, const ConvShape& shape, std::span<const ConvUse> uses, WriteMode mode,
+                          View<float> dw) {
+  ConvShape all = shape;
+  all.n = 0;
+  for (const ConvUse& use : uses) all.n += use.samples();
+  if (const int tile = winograd_tile(all, ConvPass::backward_weight))
+    return winograd_backward_weight(stream, all, tile, uses, mode, dw.data);
+  for (const ConvUse& use : uses) {
+    backward_weight_of_use(stream, use.of(shape), use.x.data, use.dy.data, mode, dw.data);
+    mode = WriteMode::accumulate;
   }
 }
 

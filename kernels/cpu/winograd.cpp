@@ -45,6 +45,31 @@ class Axis {
   std::vector<int> sources_;
 };
 
+/// The images [nets, n, h, w, channels] of one array or of several, whose samples are numbered through.
+class Images {
+ public:
+  explicit Images(std::int64_t image_size) : image_size_(image_size) {}
+  Images(const float* data, std::int64_t samples, std::int64_t image_size) : Images(image_size) { add(data, samples); }
+  void add(const float* data, std::int64_t samples) {
+    parts_.push_back({data, parts_.empty() ? 0 : parts_.back().end, samples});
+    parts_.back().end = parts_.back().first + samples;
+  }
+  const float* at(std::int64_t net, std::int64_t sample) const {
+    std::size_t part = 0;
+    while (sample >= parts_[part].end) ++part;
+    const Part& from = parts_[part];
+    return from.data + (net * (from.end - from.first) + sample - from.first) * image_size_;
+  }
+
+ private:
+  struct Part {
+    const float* data;
+    std::int64_t first, end;  // samples
+  };
+  std::int64_t image_size_;
+  std::vector<Part> parts_;
+};
+
 template <int M>
 class Winograd {
   static constexpr int T = M + 2;
@@ -59,7 +84,8 @@ class Winograd {
         columns_(shape.w, M, shape.pad_mode),
         per_image_(std::int64_t{rows_.tiles()} * columns_.tiles()) {}
 
-  void forward(const float* x, const float* w, const Epilogue& epilogue, float* y) {
+  void forward(const float* input, const float* w, const Epilogue& epilogue, float* y) {
+    const Images x(input, shape_.n, image_size(cin()));
     for_each_chunk([&](std::int64_t first, std::int64_t samples) {
       const std::int64_t panels = ceil_div(samples * per_image_, kPanel);
       const std::int64_t input_step = padded(cin() * kPanel);
@@ -94,7 +120,8 @@ class Winograd {
     });
   }
 
-  void backward_input(const float* dy, const float* w, WriteMode mode, float* dx) {
+  void backward_input(const float* output_gradient, const float* w, WriteMode mode, float* dx) {
+    const Images dy(output_gradient, shape_.n, image_size(cout()));
     for_each_chunk([&](std::int64_t first, std::int64_t samples) {
       const std::int64_t tiles = samples * per_image_;
       const Gradients gradients = transform_gradients(dy, first, samples, cout(), padded(cout()));
@@ -121,7 +148,12 @@ class Winograd {
     });
   }
 
-  void backward_weight(const float* x, const float* dy, WriteMode mode, float* dw) {
+  void backward_weight(std::span<const ConvUse> uses, WriteMode mode, float* dw) {
+    Images x(image_size(cin())), dy(image_size(cout()));
+    for (const ConvUse& use : uses) {
+      x.add(use.x.data, use.samples());
+      dy.add(use.dy.data, use.samples());
+    }
     for_each_chunk([&](std::int64_t first, std::int64_t samples) {
       const std::int64_t tiles = samples * per_image_;
       const std::int64_t block = cout() % 32 == 0 ? 32 : kPanel;
@@ -153,6 +185,7 @@ class Winograd {
  private:
   std::int64_t cin() const { return shape_.cin; }
   std::int64_t cout() const { return shape_.cout; }
+  std::int64_t image_size(std::int64_t channels) const { return std::int64_t{shape_.h} * shape_.w * channels; }
   View<float> scratch(const Shape& shape) const { return stream_.scratch().view<float>(shape); }
 
   /// body(first sample, samples), with scratch memory of its own.
@@ -177,27 +210,32 @@ class Winograd {
   }
 
   struct Place {
-    std::int64_t image;  // sample, counted over nets
-    int row, column;     // tile
+    std::int64_t net, sample;
+    int row, column;  // tile
   };
   Place place(std::int64_t net, std::int64_t first, std::int64_t tile) const {
     const auto inside = static_cast<int>(tile % per_image_);
-    return {net * shape_.n + first + tile / per_image_, inside / columns_.tiles(), inside % columns_.tiles()};
+    return {net, first + tile / per_image_, inside / columns_.tiles(), inside % columns_.tiles()};
+  }
+  /// Of a pixel in an array of images [nets, n, h, w, channels].
+  std::int64_t offset(const Place& at, int row, int column, std::int64_t channels) const {
+    return (((at.net * shape_.n + at.sample) * shape_.h + row) * shape_.w + column) * channels;
   }
 
   /// Eight channels of the pixels that a tile reads.
-  void load_tile(const float* x, const Place& at, std::int64_t channel, Lanes (&tile)[T][T]) const {
+  void load_tile(const Images& x, const Place& at, std::int64_t channel, Lanes (&tile)[T][T]) const {
+    const float* image = x.at(at.net, at.sample) + channel;
     for (int i = 0; i < T; ++i)
       for (int j = 0; j < T; ++j) {
         const int row = rows_.source(at.row, i), column = columns_.source(at.column, j);
         tile[i][j] = row < 0 || column < 0
                          ? Lanes{}
-                         : load(x + ((at.image * shape_.h + row) * shape_.w + column) * cin() + channel);
+                         : load(image + (std::int64_t{row} * shape_.w + column) * cin());
       }
   }
 
   /// panel [P][cin][16 tiles].
-  void transform_input_panel(const float* x, std::int64_t net, std::int64_t first, std::int64_t samples,
+  void transform_input_panel(const Images& x, std::int64_t net, std::int64_t first, std::int64_t samples,
                              std::int64_t panel, float* out, std::int64_t step) const {
     const std::int64_t begin = panel * kPanel;
     const std::int64_t count = std::min<std::int64_t>(kPanel, samples * per_image_ - begin);
@@ -219,7 +257,7 @@ class Winograd {
   }
 
   /// columns [P][tiles][16 channels].
-  void transform_input_columns(const float* x, std::int64_t net, std::int64_t first, std::int64_t tiles,
+  void transform_input_columns(const Images& x, std::int64_t net, std::int64_t first, std::int64_t tiles,
                                std::int64_t channel, float* out, std::int64_t step) const {
     for (std::int64_t i = 0; i < tiles; ++i)
       for (int half = 0; half < kPanel; half += kLanes) {
@@ -240,7 +278,7 @@ class Winograd {
       return data + (net * P + p) * step + (block * tiles + tile) * row;
     }
   };
-  Gradients transform_gradients(const float* dy, std::int64_t first, std::int64_t samples, std::int64_t block,
+  Gradients transform_gradients(const Images& dy, std::int64_t first, std::int64_t samples, std::int64_t block,
                                 std::int64_t row) const {
     static constexpr auto kSpread = transpose(Matrices::kOutput);
     const std::int64_t tiles = samples * per_image_;
@@ -249,13 +287,14 @@ class Winograd {
     stream_.pool().parallel_for(shape_.nets * tiles, [&](std::int64_t task) {
       const std::int64_t net = task / tiles, tile = task % tiles;
       const Place at = place(net, first, tile);
+      const float* image = dy.at(net, at.sample);
       for (std::int64_t channel = 0; channel < cout(); channel += kLanes) {
         Lanes outputs[M][M], transformed[T][T];
         for (int i = 0; i < M; ++i)
           for (int j = 0; j < M; ++j) {
             const int y = rows_.output(at.row, i), x = columns_.output(at.column, j);
             outputs[i][j] =
-                y < 0 || x < 0 ? Lanes{} : load(dy + ((at.image * shape_.h + y) * shape_.w + x) * cout() + channel);
+                y < 0 || x < 0 ? Lanes{} : load(image + (std::int64_t{y} * shape_.w + x) * cout() + channel);
           }
         transform(kSpread.value, outputs, transformed);
         float* to = out + net * P * step + (channel / block * tiles + tile) * row + channel % block;
@@ -324,7 +363,7 @@ class Winograd {
         if (row < 0 || column < 0) continue;
         float* pixel = outputs + (i * M * M + o) * count;
         epilogue.apply(net, channel, count, pixel);
-        std::copy_n(pixel, count, y + ((at.image * shape_.h + row) * shape_.w + column) * cout() + channel);
+        std::copy_n(pixel, count, y + offset(at, row, column, cout()) + channel);
       }
     }
   }
@@ -342,7 +381,7 @@ class Winograd {
         for (int j = 0; j < T; ++j) {
           const int row = rows_.source(at.row, i), column = columns_.source(at.column, j);
           if (row < 0 || column < 0) continue;
-          float* pixel = dx + ((at.image * shape_.h + row) * shape_.w + column) * cin() + channel + half;
+          float* pixel = dx + offset(at, row, column, cin()) + channel + half;
           store(pixel, load(pixel) + out[i][j]);
         }
     }
@@ -402,9 +441,9 @@ void winograd_backward_input(Stream& stream, const ConvShape& shape, int tile, c
   with_tile(stream, shape, tile, [&](auto winograd) { winograd.backward_input(dy, w, mode, dx); });
 }
 
-void winograd_backward_weight(Stream& stream, const ConvShape& shape, int tile, const float* x, const float* dy,
+void winograd_backward_weight(Stream& stream, const ConvShape& shape, int tile, std::span<const ConvUse> uses,
                               WriteMode mode, float* dw) {
-  with_tile(stream, shape, tile, [&](auto winograd) { winograd.backward_weight(x, dy, mode, dw); });
+  with_tile(stream, shape, tile, [&](auto winograd) { winograd.backward_weight(uses, mode, dw); });
 }
 
 }  // namespace clade::kernels::cpu

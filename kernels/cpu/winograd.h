@@ -8,6 +8,8 @@
 // pass is right backward too: tiles are gathered and scattered through one index map.
 #pragma once
 
+#include <span>
+
 #include "core/stream.h"
 #include "kernels/conv_shape.h"
 #include "kernels/cpu/epilogue.h"
@@ -24,7 +26,8 @@ void winograd_forward(Stream& stream, const ConvShape& shape, int tile, const fl
                       const Epilogue& epilogue, float* y);
 void winograd_backward_input(Stream& stream, const ConvShape& shape, int tile, const float* dy, const float* w,
                              WriteMode mode, float* dx);
-void winograd_backward_weight(Stream& stream, const ConvShape& shape, int tile, const float* x, const float* dy,
+/// shape.n is the number of samples of all uses together.
+void winograd_backward_weight(Stream& stream, const ConvShape& shape, int tile, std::span<const ConvUse> uses,
                               WriteMode mode, float* dw);
 
 }  // namespace clade::kernels::cpu

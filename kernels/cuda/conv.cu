@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The convolution entry points: which kernel serves which kind, and with which taps.
+#include <algorithm>
+
 #include "kernels/cuda/conv_launch.cuh"
 #include "kernels/kernels.h"
 
@@ -111,17 +113,20 @@ void conv_backward_input(Stream& stream, const ConvShape& s, View<const float> d
   run_gemm(stream, gemm, s.nets, transposed);
 }
 
-void conv_backward_weight(Stream& stream, const ConvShape& s, View<const float> x, View<const float> dy, WriteMode mode,
+void conv_backward_weight(Stream& stream, const ConvShape& s, std::span<const ConvUse> uses, WriteMode mode,
                           View<float> dw) {
-  if (is_thin(s)) return thin_backward_weight(stream, s, x.data, dy.data, mode, dw.data);
-  if (s.kind == ConvKind::resize) return resize_backward_weight(stream, s, x.data, dy.data, mode, dw.data);
+  if (is_thin(s) || s.kind == ConvKind::resize) {
+    for (const ConvUse& use : uses) {
+      const auto backward = is_thin(s) ? thin_backward_weight : resize_backward_weight;
+      backward(stream, use.of(s), use.x.data, use.dy.data, mode, dw.data);
+      mode = WriteMode::accumulate;
+    }
+    return;
+  }
   const bool transposed = s.kind == ConvKind::transposed;
   const int taps = s.k * s.k;
   WeightGradient problem{};
-  problem.image = transposed ? dy.data : x.data;
-  problem.features = transposed ? x.data : dy.data;
   problem.dweights = dw.data;
-  problem.n = s.n;
   problem.image_h = transposed ? s.out_h() : s.h;
   problem.image_w = transposed ? s.out_w() : s.w;
   problem.channels = transposed ? s.cout : s.cin;
@@ -130,9 +135,20 @@ void conv_backward_weight(Stream& stream, const ConvShape& s, View<const float> 
   problem.feature_count = transposed ? s.cin : s.cout;
   problem.net_weights = std::int64_t{taps} * s.cin * s.cout;
   problem.feature_step = taps * problem.channels;
-  problem.mode = mode;
   problem.phases = window_phases(s, problem.channels);
-  run_weight_gradient(stream, problem, s.nets);
+  while (!uses.empty()) {
+    const std::size_t count = std::min<std::size_t>(uses.size(), kMostUses);
+    problem.n = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const ConvUse& use = uses[i];
+      problem.uses[i] = {transposed ? use.dy.data : use.x.data, transposed ? use.x.data : use.dy.data, use.samples()};
+      problem.n += use.samples();
+    }
+    problem.mode = mode;
+    run_weight_gradient(stream, problem, s.nets);
+    uses = uses.subspan(count);
+    mode = WriteMode::accumulate;
+  }
 }
 
 }  // namespace clade::kernels::cuda

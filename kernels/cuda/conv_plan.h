@@ -41,13 +41,20 @@ struct Gemm;
 /// Runs the product, in float32 accuracy or TF32 as the stream says. depth_fastest: k_step is 1.
 void run_gemm(Stream& stream, Gemm gemm, int nets, bool depth_fastest);
 
+/// How many uses of a layer's weights share a launch.
+inline constexpr int kMostUses = 2;
+
 /// The gradient in the weights of one phase or all: features [nets, n, feature_h, feature_w, features] against windows
-/// of image [nets, n, image_h, image_w, channels].
+/// of images [nets, n, image_h, image_w, channels], both from one use of the weights or from several.
 struct WeightGradient {
-  const float* image;
-  const float* features;
+  struct Use {
+    const float* image;
+    const float* features;
+    int n;
+  };
+  Use uses[kMostUses];  ///< samples are numbered through
   float* dweights;
-  int n;
+  int n;  ///< of all uses
   int image_h, image_w, channels;
   int feature_h, feature_w, feature_count;
   std::int64_t net_weights;  ///< of a net in dweights

@@ -149,8 +149,7 @@ void resize_backward_weight(Stream& stream, const ConvShape& s, const float* x, 
   const ArenaScope scope(stream.scratch());
   const View<float> gradient = stream.scratch().view<float>(phase_weights(s));
   WeightGradient problem{};
-  problem.image = x;
-  problem.features = dy;
+  problem.uses[0] = {x, dy, s.n};
   problem.dweights = gradient.data;
   problem.n = s.n;
   problem.image_h = s.h;

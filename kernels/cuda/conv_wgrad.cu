@@ -34,8 +34,8 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_kernel(const __grid_
   const int phase_h = phase_extent(p.feature_h, offset_row, p.phases.step);
   const int phase_w = phase_extent(p.feature_w, offset_column, p.phases.step);
 
-  const float* image = p.image + std::int64_t{net} * p.n * p.image_h * p.image_w * p.channels;
-  const float* features = p.features + std::int64_t{net} * p.n * p.feature_h * p.feature_w * p.feature_count;
+  const std::int64_t image_size = std::int64_t{p.image_h} * p.image_w * p.channels;
+  const std::int64_t features_size = std::int64_t{p.feature_h} * p.feature_w * p.feature_count;
   auto* a_tiles = shared_memory<float>();
   float* b_tiles = a_tiles + kStages * kStageFloats;
 
@@ -56,18 +56,21 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_kernel(const __grid_
       const int k = thread / kChunks + i * kPerPass;
       const RowPixel pixel(iteration * kDepth + k, p.n, phase_h, phase_w);
       const bool exists = pixel.image >= 0;
+      const bool later = pixel.image >= p.uses[0].n;
+      const WeightGradient::Use& use = p.uses[later ? 1 : 0];
+      const int sample = pixel.image - (later ? p.uses[0].n : 0) + net * use.n;
       const std::int64_t feature =
-          (std::int64_t{pixel.image * p.feature_h + pixel.row * p.phases.step + offset_row} * p.feature_w +
-           pixel.column * p.phases.step + offset_column) *
+          (std::int64_t{pixel.row * p.phases.step + offset_row} * p.feature_w + pixel.column * p.phases.step +
+           offset_column) *
           p.feature_count;
-      copy4<Vector>(a_tiles + slot * kStageFloats + k * kStride + column, features, feature + first_feature + column,
-                    exists ? feature_columns : 0);
+      copy4<Vector>(a_tiles + slot * kStageFloats + k * kStride + column, use.features,
+                    sample * features_size + feature + first_feature + column, exists ? feature_columns : 0);
       const int row = p.phases.rows[phase].source(p.phases.coordinate(pixel.row, offset_row), tap.row);
       const int source_column =
           p.phases.columns[phase].source(p.phases.coordinate(pixel.column, offset_column), tap.column);
-      const std::int64_t source =
-          (std::int64_t{pixel.image * p.image_h + row} * p.image_w + source_column) * p.channels;
-      copy4<Vector>(b_tiles + slot * kStageFloats + k * kStride + column, image, source + first_channel + column,
+      const std::int64_t source = (std::int64_t{row} * p.image_w + source_column) * p.channels;
+      copy4<Vector>(b_tiles + slot * kStageFloats + k * kStride + column, use.image,
+                    sample * image_size + source + first_channel + column,
                     exists && row >= 0 && source_column >= 0 ? channel_columns : 0);
     }
   };
@@ -172,7 +175,9 @@ void launch_weight_gradient(Stream& stream, WeightGradient problem, int nets) {
 }  // namespace
 
 void run_weight_gradient(Stream& stream, WeightGradient problem, int nets) {
-  const bool vector = is_vectorisable({problem.image, problem.features}, {problem.channels, problem.feature_count});
+  bool vector = true;
+  for (const WeightGradient::Use& use : problem.uses)
+    vector = vector && is_vectorisable({use.image, use.features}, {problem.channels, problem.feature_count});
   if (!vector) {
     launch_weight_gradient<false, true>(stream, problem, nets);
   } else if (stream.precision() == Precision::fp32) {
