@@ -5,6 +5,7 @@
 #include "kernels/cpu/winograd.h"
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include "kernels/cpu/winograd_transforms.h"
@@ -203,8 +204,9 @@ class Winograd {
   void for_each_task(std::int64_t tasks, std::int64_t buffer_size, const Body& body) const {
     const std::int64_t workers = std::min<std::int64_t>(stream_.pool().size(), tasks);
     const View<float> buffers = scratch({workers, ceil_div(buffer_size, 64) * 64});
+    std::atomic<std::int64_t> next{0};
     stream_.pool().parallel_for(workers, [&](std::int64_t worker) {
-      for (std::int64_t task = worker; task < tasks; task += workers)
+      for (std::int64_t task = next++; task < tasks; task = next++)
         body(task, buffers.data + worker * buffers.shape[1]);
     });
   }
