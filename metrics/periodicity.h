@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Regular patterns along the slice axis: checkerboards of a decoder (periods 2 and 4), seams of tiles (their stride).
+// PIQE takes them for quality, so they are measured on their own.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "core/parallel.h"
+#include "io/volume.h"
+
+namespace clade {
+
+/// Power spectral density along one axis, averaged over all lines of the volume, in intensity squared per (cycle per
+/// voxel), at frequencies in cycles per voxel. Welch, IEEE Trans. Audio Electroacoust. 15, 1967: segments that overlap
+/// by half, their mean removed, Hann window. Throws Error(usage) for segments shorter than 8 voxels or longer than the
+/// axis.
+std::vector<double> spectral_density(const Volume& volume, int axis, int segment,
+                                     const std::vector<double>& frequencies, ThreadPool& pool);
+
+struct PeriodEnergy {
+  double period = 0.0;  ///< voxels
+  double ratio =
+      0.0;  ///< density over that in the acquisition's plane: about 1 for real detail, much more for a pattern
+  /// Density over the geometric mean of its surroundings in the same spectrum: 1 without a pattern. None when the
+  /// period is too long for the segments to tell it from its surroundings.
+  std::optional<double> peak;
+};
+
+/// Energy of `result` at the given periods along `slice_axis`, against the spectrum of `acquisition` along its two
+/// other axes (whose voxels are as long as the result's). Segments have 16 to 128 voxels, as many as all axes allow.
+/// Throws Error(input) when an axis is shorter than 16 voxels or the acquisition is constant, Error(usage) for periods
+/// below 2.
+std::vector<PeriodEnergy> periodicity(const Volume& result, int slice_axis, const Volume& acquisition,
+                                      const std::vector<double>& periods, ThreadPool& pool);
+
+}  // namespace clade
