@@ -145,4 +145,41 @@ std::vector<PeriodEnergy> periodicity(const Volume& result, int slice_axis, cons
   return energies;
 }
 
+double seam_contrast(const Volume& volume, int axis, int stride, ThreadPool& pool) {
+  const Geometry& geometry = volume.geometry;
+  const int size = geometry.size[static_cast<std::size_t>(axis)];
+  CLADE_CHECK(stride >= 2, ErrorCode::usage, "tiles every ", stride, " voxels, expected 2 or more");
+  CLADE_CHECK(size >= 3 * stride, ErrorCode::input, "an axis of ", size, " voxels, seams every ", stride, " need ",
+              3 * stride);
+
+  const std::int64_t inner = geometry.stride(axis);
+  const std::int64_t outer = geometry.voxel_count() / (inner * size);
+  std::vector<double> steps(static_cast<std::size_t>(size - 1));  // from slice n to n + 1
+  pool.parallel_for(size - 1, [&](std::int64_t n) {
+    double sum = 0.0;
+    for (std::int64_t o = 0; o < outer; ++o) {
+      const float* here = volume.voxels.data() + (o * size + n) * inner;
+      for (std::int64_t i = 0; i < inner; ++i)
+        sum += std::abs(static_cast<double>(here[inner + i]) - static_cast<double>(here[i]));
+    }
+    steps[static_cast<std::size_t>(n)] = sum / static_cast<double>(inner * outer);
+  });
+
+  // A window of one stride holds every remainder once, so seams do not change with its place.
+  std::vector<double> sums(static_cast<std::size_t>(stride), 0.0), counts = sums;
+  for (int n = stride / 2; n - stride / 2 + stride <= size - 1; ++n) {
+    double around = 0.0;
+    for (int i = 0; i < stride; ++i) around += steps[static_cast<std::size_t>(n - stride / 2 + i)] / stride;
+    if (!(around > 0.0)) continue;
+    const auto phase = static_cast<std::size_t>(n % stride);
+    sums[phase] += steps[static_cast<std::size_t>(n)] / around;
+    counts[phase] += 1.0;
+  }
+  double largest = 0.0;
+  for (std::size_t phase = 0; phase < sums.size(); ++phase)
+    if (counts[phase] > 0.0) largest = std::max(largest, sums[phase] / counts[phase]);
+  CLADE_CHECK(largest > 0.0, ErrorCode::input, "all slices are the same");
+  return largest;
+}
+
 }  // namespace clade

@@ -34,4 +34,11 @@ struct PeriodEnergy {
 std::vector<PeriodEnergy> periodicity(const Volume& result, int slice_axis, const Volume& acquisition,
                                       const std::vector<double>& periods, ThreadPool& pool);
 
+/// Seams between tiles whose positions repeat every `stride` slices. They are thin and everywhere at once, so one
+/// frequency hardly shows them: the mean absolute step from each slice to the next is taken relative to its mean over
+/// one stride around it, averaged over the slices with the same remainder by the stride, and the largest of these
+/// averages is returned. 1 without seams. Throws Error(usage) for a stride below 2, Error(input) when the axis is
+/// shorter than three strides or all slices are the same.
+double seam_contrast(const Volume& volume, int axis, int stride, ThreadPool& pool);
+
 }  // namespace clade

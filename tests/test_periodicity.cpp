@@ -115,6 +115,28 @@ TEST_CASE("a checkerboard that PIQE likes is exposed", "[periodicity]") {
   CHECK(periodicity(checkered, 2, acquisition, {2}, pool)[0].ratio > 100.0);
 }
 
+TEST_CASE("seams of tiles show at their stride only", "[periodicity]") {
+  ThreadPool pool(2);
+  const int axis = GENERATE(0, 1, 2);
+  std::array<int, 3> size{30, 30, 30};
+  size[static_cast<std::size_t>(axis)] = 120;
+  const Volume clean = smoothed(noise(size));
+  CHECK(seam_contrast(clean, axis, 12, pool) == Approx(1.0).margin(0.1));
+  // Tiles of alternating brightness, 12 wide: a step at every seam.
+  const Volume tiles = with_wave(clean, axis, [](double n) { return std::fmod(n, 24.0) < 12.0 ? 0.3 : -0.3; });
+  CHECK(seam_contrast(tiles, axis, 12, pool) > 1.5);
+  CHECK(seam_contrast(tiles, axis, 7, pool) < 1.4);
+  // Steps by hand: 1 everywhere but 4 at the seams, so 4 / (15 / 12).
+  const Volume stairs = with_wave(test::random_volume(make_geometry(size, {1, 1, 1}), 0.0, 0.0), axis,
+                                  [](double n) { return n + 3.0 * std::floor(n / 12.0); });
+  CHECK(seam_contrast(stairs, axis, 12, pool) == Approx(3.2));
+  error_of(ErrorCode::usage, [&] { seam_contrast(clean, axis, 1, pool); });
+  error_of(ErrorCode::input, [&] { seam_contrast(clean, axis, 41, pool); });
+  Volume flat = clean;
+  flat.voxels.assign(flat.voxels.size(), 3.0f);
+  error_of(ErrorCode::input, [&] { seam_contrast(flat, axis, 12, pool); });
+}
+
 TEST_CASE("periods that cannot be measured are refused or left open", "[periodicity]") {
   ThreadPool pool(1);
   const Volume acquisition = noise({32, 32, 6}), result = noise({32, 32, 30});

@@ -89,8 +89,9 @@ VolumeScorer::VolumeScorer(const ScoringOptions& options, SubjectContext context
       pool_(pool),
       grid_(first.geometry),
       profile_(parse_slice_profile(options.profile)),
+      stride_(options.stride),
       periods_{2.0, 4.0} {
-  if (options.stride != 2 && options.stride != 4) periods_.push_back(options.stride);
+  if (stride_ != 2 && stride_ != 4) periods_.push_back(stride_);
   if (context_.reference) with_context("reference", [&] { check_same_grid(context_.reference->geometry, grid_); });
   if (options.slice_axis) slice_axis_ = parse_axis(*options.slice_axis);
   if (context_.acquisition) {
@@ -193,6 +194,10 @@ void VolumeScorer::add_periodicity(const Volume& volume, VolumeScores& scores) c
     scores.scores.push_back({{name + "_ratio", "", Better::near_one, 3}, energy.ratio});
     scores.scores.push_back({{name + "_peak", "", Better::near_one, 3}, energy.peak});
   }
+  const Metric seams{str("seams_", stride_), "", Better::near_one, 3};
+  const bool long_enough = grid_.size[static_cast<std::size_t>(*slice_axis_)] >= 3 * stride_;
+  scores.scores.push_back(
+      {seams, long_enough ? std::optional(seam_contrast(volume, *slice_axis_, stride_, pool_)) : std::nullopt});
 }
 
 void VolumeScorer::add_reference(const Volume& volume, VolumeScores& scores) const {

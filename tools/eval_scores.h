@@ -105,6 +105,7 @@ class VolumeScorer {
   std::optional<int> slice_axis_;
   SliceProfile profile_;
   double thickness_ = 0.0;
+  int stride_;
   std::vector<double> periods_;
   IntensityMap map_;
   std::optional<Volume> interpolated_;
