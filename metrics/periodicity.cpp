@@ -135,11 +135,14 @@ std::vector<PeriodEnergy> periodicity(const Volume& result, int slice_axis, cons
   for (std::size_t i = 0; i < centres.size(); ++i) {
     CLADE_CHECK(in_plane[i] > 0.0, ErrorCode::input, "the acquisition has no detail of period ", periods[i]);
     const double* density = along.data() + i * kPoints;
-    PeriodEnergy energy{periods[i], density[0] / in_plane[i], {}};
+    PeriodEnergy energy{periods[i], density[0] / in_plane[i], {}, {}};
     const double surroundings = std::sqrt((density[1] + density[2]) * (density[3] + density[4])) / 2.0;
     // The mean is taken out of a segment, and with it what is slower than the segment is long.
     const bool separable = centres[i] - kSurroundings[1] / static_cast<double>(segment) > 0.99 / segment;
-    if (separable && surroundings > 0.0) energy.peak = density[0] / surroundings;
+    if (separable && surroundings > 0.0) {
+      energy.peak = density[0] / surroundings;
+      energy.excess = std::max(0.0, density[0] - surroundings) / in_plane[i];
+    }
     energies.push_back(energy);
   }
   return energies;

@@ -20,11 +20,16 @@ std::vector<double> spectral_density(const Volume& volume, int axis, int segment
 
 struct PeriodEnergy {
   double period = 0.0;  ///< voxels
-  double ratio =
-      0.0;  ///< density over that in the acquisition's plane: about 1 for real detail, much more for a pattern
-  /// Density over the geometric mean of its surroundings in the same spectrum: 1 without a pattern. None when the
-  /// period is too long for the segments to tell it from its surroundings.
+  /// Density over that in the acquisition's plane. Far below 1 for a blurred volume, far above for a pattern, but for
+  /// noise as well where a reconstruction filter has taken it out of the plane.
+  double ratio = 0.0;
+  /// Density over the geometric mean of its surroundings in the same spectrum: 1 for detail and noise, more for a
+  /// pattern. Without meaning where `ratio` is far below 1. None when the period is too long for the segments to tell
+  /// it from its surroundings.
   std::optional<double> peak;
+  /// What stands above the surroundings, over the density in the acquisition's plane: ratio (1 - 1 / peak), at least 0.
+  /// Only patterns that are strong and stand out are left: 0 is right.
+  std::optional<double> excess;
 };
 
 /// Energy of `result` at the given periods along `slice_axis`, against the spectrum of `acquisition` along its two

@@ -68,6 +68,7 @@ TEST_CASE("detail as in the acquisition scores 1, interpolation much less", "[pe
   for (const PeriodEnergy& energy : periodicity(result, 2, acquisition, {2, 4, 5}, pool)) {
     CHECK(energy.ratio == Approx(1.0).epsilon(0.1));
     CHECK(energy.peak.value() == Approx(1.0).epsilon(0.1));
+    CHECK(energy.excess.value() < 0.1);
   }
   const auto soft = periodicity(smoothed(result), 2, acquisition, {2, 4}, pool);
   CHECK(soft[0].ratio < 1e-3);
@@ -88,6 +89,7 @@ TEST_CASE("patterns show at their period and nowhere else", "[periodicity]") {
       if (other == at) {
         CHECK(after[other].ratio > before[other].ratio + 1.0);
         CHECK(after[other].peak.value() > 4.0 * before[other].peak.value());
+        CHECK(after[other].excess.value() == Approx(after[other].ratio - before[other].ratio).epsilon(0.1));
       } else {
         CHECK(after[other].ratio == Approx(before[other].ratio).margin(0.02));
       }
@@ -112,7 +114,29 @@ TEST_CASE("a checkerboard that PIQE likes is exposed", "[periodicity]") {
   const auto score = [&](const Volume& volume) { return piqe_slices(volume, Plane::sagittal, map, pool)[1].score; };
   CHECK(score(checkered) < score(result) - 10.0);
   CHECK(periodicity(result, 2, acquisition, {2}, pool)[0].ratio < 0.1);
-  CHECK(periodicity(checkered, 2, acquisition, {2}, pool)[0].ratio > 100.0);
+  CHECK(periodicity(result, 2, acquisition, {2}, pool)[0].excess.value() < 0.1);
+  CHECK(periodicity(checkered, 2, acquisition, {2}, pool)[0].excess.value() > 100.0);
+}
+
+TEST_CASE("noise that the acquisition's plane does not have is no pattern", "[periodicity]") {
+  // As in CT: a reconstruction filter smooths the plane, but not across slices.
+  ThreadPool pool(2);
+  const Volume result = noise({64, 70, 60});
+  Volume acquisition = smoothed(noise({12, 70, 64}));  // smooth along its third axis
+  std::swap(acquisition.geometry.size[0], acquisition.geometry.size[2]);
+  Volume plane = acquisition;  // [64, 70, 12], smooth along i; then along j by the same means
+  for (int k = 0; k < 12; ++k)
+    for (int j = 0; j < 70; ++j)
+      for (int i = 0; i < 64; ++i)
+        plane.voxels[static_cast<std::size_t>(i + 64 * (j + 70 * k))] =
+            acquisition.voxels[static_cast<std::size_t>(k + 12 * (j + 70 * i))];
+  for (int pass = 0; pass < 10; ++pass)
+    for (std::size_t i = 0; i + 64 < plane.voxels.size(); ++i)
+      plane.voxels[i] = 0.5f * (plane.voxels[i] + plane.voxels[i + 64]);
+  const PeriodEnergy energy = periodicity(result, 2, plane, {2}, pool)[0];
+  CHECK(energy.ratio > 20.0);
+  CHECK(energy.peak.value() == Approx(1.0).epsilon(0.1));
+  CHECK(energy.excess.value() < 0.1 * energy.ratio);
 }
 
 TEST_CASE("seams of tiles show at their stride only", "[periodicity]") {
@@ -149,4 +173,5 @@ TEST_CASE("periods that cannot be measured are refused or left open", "[periodic
   error_of(ErrorCode::input, [&] { periodicity(result, 2, flat, {2}, pool); });
   // 16 voxels cannot tell a period of 12 from its surroundings.
   CHECK_FALSE(periodicity(result, 2, acquisition, {12}, pool)[0].peak.has_value());
+  CHECK_FALSE(periodicity(result, 2, acquisition, {12}, pool)[0].excess.has_value());
 }

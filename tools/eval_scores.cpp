@@ -191,8 +191,10 @@ void VolumeScorer::add_fidelity(const Volume& volume, VolumeScores& scores) cons
 void VolumeScorer::add_periodicity(const Volume& volume, VolumeScores& scores) const {
   for (const PeriodEnergy& energy : periodicity(volume, *slice_axis_, *context_.acquisition, periods_, pool_)) {
     const std::string name = str("period_", energy.period);
-    scores.scores.push_back({{name + "_ratio", "", Better::near_one, 3}, energy.ratio});
-    scores.scores.push_back({{name + "_peak", "", Better::near_one, 3}, energy.peak});
+    scores.scores.push_back({{name + "_ratio", "", Better::neither, 3}, energy.ratio});
+    scores.scores.push_back({{name + "_excess", "", Better::lower, 3}, energy.excess});
+    scores.details[name] = {
+        {"peak", energy.peak ? nlohmann::ordered_json(*energy.peak) : nlohmann::ordered_json(nullptr)}};
   }
   const Metric seams{str("seams_", stride_), "", Better::near_one, 3};
   const bool long_enough = grid_.size[static_cast<std::size_t>(*slice_axis_)] >= 3 * stride_;
