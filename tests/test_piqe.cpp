@@ -116,6 +116,22 @@ TEST_CASE("PIQE follows the published steps", "[piqe]") {
   CHECK(mixed.active_blocks > mixed.artifact_blocks);
 }
 
+TEST_CASE("PIQE agrees with another implementation", "[piqe]") {
+  // Blocks, ramps, noise on the right and a flat corner, in whole numbers; score by pypiqe 1.2.
+  SliceImage image{96, 128, {}};
+  std::uint32_t state = 1;
+  for (int r = 0; r < 96; ++r)
+    for (int c = 0; c < 128; ++c) {
+      state = state * 1664525u + 1013904223u;
+      int value = 20 + (r / 24 * 37 + c / 20 * 53) % 160 + (r * c / 16) % 24;
+      if (c >= 64) value += static_cast<int>(state >> 27);
+      if (r >= 64 && c < 48) value = 60;
+      image.pixels.push_back(static_cast<float>(value));
+    }
+  image.pixels[0] = 255.0f;
+  CHECK(piqe(image).score == Approx(65.31287710186565).epsilon(1e-9));
+}
+
 TEST_CASE("a flat picture has nothing to judge and scores 100", "[piqe]") {
   const PiqeScore score = piqe({40, 40, std::vector<float>(1600, 17.0f)});
   CHECK(score.active_blocks == 0);
