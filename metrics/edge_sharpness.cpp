@@ -2,6 +2,7 @@
 #include "metrics/edge_sharpness.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "core/error.h"
@@ -89,6 +90,9 @@ struct Candidate {
   std::int64_t voxel;
 };
 
+// Upper half of the bits: positive floats are ordered as their bits are.
+std::uint32_t bin_of(float strength) { return std::bit_cast<std::uint32_t>(strength) >> 16; }
+
 }  // namespace
 
 std::optional<double> steepest_slope(std::span<const double> samples, double step) {
@@ -120,22 +124,36 @@ std::vector<Profile> find_edges(const Volume& volume, const EdgeSearch& search) 
     return to_index.gradient({half_step(1), half_step(row), half_step(slice)});
   };
 
-  std::vector<Candidate> candidates;
-  for (int k = 1; k + 1 < geometry.size[2]; ++k)
-    for (int j = 1; j + 1 < geometry.size[1]; ++j)
-      for (int i = 1; i + 1 < geometry.size[0]; ++i) {
-        const std::int64_t voxel = i + j * row + k * slice;
-        const Vector gradient = gradient_at(voxel);
-        const double strength = norm(gradient);
-        if (strength > 0.0 && wanted(search.direction, std::abs(dot(gradient, slice_direction)) / strength))
-          candidates.push_back({static_cast<float>(strength), voxel});
-      }
-  const auto stronger = [](const Candidate& a, const Candidate& b) {
-    return a.strength != b.strength ? a.strength > b.strength : a.voxel < b.voxel;
+  // Calls body(strength, voxel) for the voxels whose gradient has the wanted direction.
+  const auto each_candidate = [&](const auto& body) {
+    for (int k = 1; k + 1 < geometry.size[2]; ++k)
+      for (int j = 1; j + 1 < geometry.size[1]; ++j)
+        for (int i = 1; i + 1 < geometry.size[0]; ++i) {
+          const std::int64_t voxel = i + j * row + k * slice;
+          const Vector gradient = gradient_at(voxel);
+          const double strength = norm(gradient);
+          if (strength > 0.0 && wanted(search.direction, std::abs(dot(gradient, slice_direction)) / strength))
+            body(static_cast<float>(strength), voxel);
+        }
   };
-  const auto kept = static_cast<std::ptrdiff_t>(std::ceil(kCandidateShare * static_cast<double>(candidates.size())));
-  std::partial_sort(candidates.begin(), candidates.begin() + kept, candidates.end(), stronger);
-  candidates.resize(static_cast<std::size_t>(kept));
+  // A histogram says from where on voxels have to be remembered; all of them would take more memory than the volume.
+  std::vector<std::int64_t> histogram(1 << 16, 0);
+  std::int64_t count = 0;
+  each_candidate([&](float strength, std::int64_t) {
+    ++histogram[bin_of(strength)];
+    ++count;
+  });
+  std::uint32_t weakest = 1 << 16;
+  for (std::int64_t above = 0;
+       weakest > 0 && static_cast<double>(above) < kCandidateShare * static_cast<double>(count);)
+    above += histogram[--weakest];
+  std::vector<Candidate> candidates;
+  each_candidate([&](float strength, std::int64_t voxel) {
+    if (bin_of(strength) >= weakest) candidates.push_back({strength, voxel});
+  });
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.strength != b.strength ? a.strength > b.strength : a.voxel < b.voxel;
+  });
 
   std::vector<Profile> profiles;
   std::vector<Vector> middles;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Differences from a volume that is known to be right. All take volumes of the same size (Error(input) otherwise).
+// Differences from a volume that is known to be right. All take volumes of the same size (Error(input)
+// otherwise) and a region, which is the whole volume when it is empty.
 #pragma once
 
 #include "core/parallel.h"
@@ -11,7 +12,7 @@ namespace clade {
 
 /// Peak signal-to-noise ratio 20 log10(range / root mean square difference) in dB over a region; infinite for equal
 /// volumes. `range` is the span of intensities that counts as the peak, the same for all methods.
-/// Throws Error(usage) for range <= 0 or an empty region.
+/// Throws Error(usage) for range <= 0.
 double psnr(const Volume& volume, const Volume& reference, double range, const Region& region);
 
 /// Structural similarity of Wang, Bovik, Sheikh and Simoncelli, IEEE Trans. Image Process. 13(4), 2004, in their

@@ -3,7 +3,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <numeric>
 
 #include "core/error.h"
 
@@ -63,12 +62,6 @@ Region label_region(const Volume& mask, int label) {
 Region mask_region(const Volume& mask) {
   Region region = voxels_where(mask, [](long value) { return value != 0; });
   CLADE_CHECK(!region.empty(), ErrorCode::input, "the mask is empty");
-  return region;
-}
-
-Region full_region(const Geometry& geometry) {
-  Region region(static_cast<std::size_t>(geometry.voxel_count()));
-  std::iota(region.begin(), region.end(), std::int64_t{0});
   return region;
 }
 

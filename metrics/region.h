@@ -29,7 +29,16 @@ Region box_region(const Geometry& geometry, const Box& box);
 Region label_region(const Volume& mask, int label);
 /// Voxels of a mask that are not 0. Throws Error(input) when there are none.
 Region mask_region(const Volume& mask);
-/// The whole volume.
-Region full_region(const Geometry& geometry);
+
+/// Calls body(position) for every voxel of a region; an empty region stands for the whole volume here, so that volumes
+/// without a mask need no list of all their voxels.
+template <class Body>
+void for_each_voxel(const Geometry& geometry, const Region& region, const Body& body) {
+  if (region.empty()) {
+    for (std::int64_t voxel = 0; voxel < geometry.voxel_count(); ++voxel) body(voxel);
+  } else {
+    for (std::int64_t voxel : region) body(voxel);
+  }
+}
 
 }  // namespace clade

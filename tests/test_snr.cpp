@@ -59,7 +59,11 @@ TEST_CASE("regions are boxes and labels", "[snr]") {
   mask.voxels[40] = 1.0f;
   CHECK(label_region(mask, 1) == Region{5, 40});
   CHECK(mask_region(mask) == Region{5, 17, 40});
-  CHECK(full_region(geometry).size() == 120);
+  std::int64_t visited = 0;
+  for_each_voxel(geometry, {}, [&](std::int64_t voxel) { visited += voxel; });
+  CHECK(visited == 119 * 120 / 2);
+  for_each_voxel(geometry, {5, 7}, [&](std::int64_t voxel) { visited -= voxel; });
+  CHECK(visited == 119 * 120 / 2 - 12);
   CHECK(contains(error_of(ErrorCode::input, [&] { label_region(mask, 3); }), "3"));
   mask.voxels.assign(120, 0.0f);
   error_of(ErrorCode::input, [&] { mask_region(mask); });

@@ -204,7 +204,7 @@ void VolumeScorer::add_periodicity(const Volume& volume, VolumeScores& scores) c
 
 void VolumeScorer::add_reference(const Volume& volume, VolumeScores& scores) const {
   const Volume& reference = *context_.reference;
-  const Region region = context_.region.empty() ? full_region(grid_) : context_.region;
+  const Region& region = context_.region;
   scores.scores.push_back({{"psnr", "dB", Better::higher, 2}, finite(psnr(volume, reference, range(), region))});
   for (Plane plane : kPlanes)
     scores.scores.push_back({{str("ssim_", plane_name(plane)), "", Better::higher, 4},
