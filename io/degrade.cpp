@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/philox.h"
 #include "io/line_border.h"
 
 namespace clade {
@@ -92,6 +93,20 @@ Volume degrade(const Volume& volume, const DegradeOptions& options, ThreadPool& 
     }
   });
   return result;
+}
+
+void add_noise(Volume& volume, NoiseKind kind, double sd, std::uint64_t seed, ThreadPool& pool) {
+  CLADE_CHECK(sd >= 0.0 && std::isfinite(sd), ErrorCode::usage, "noise of standard deviation ", sd);
+  constexpr std::int64_t kPiece = 1 << 14;
+  const std::int64_t count = volume.geometry.voxel_count();
+  pool.parallel_for((count + kPiece - 1) / kPiece, [&](std::int64_t piece) {
+    for (std::int64_t i = piece * kPiece; i < std::min(count, (piece + 1) * kPiece); ++i) {
+      RandomSequence random(seed, RandomUse::fill, static_cast<std::uint64_t>(i));
+      float& voxel = volume.voxels[static_cast<std::size_t>(i)];
+      const double real = static_cast<double>(voxel) + sd * random.next_normal();
+      voxel = static_cast<float>(kind == NoiseKind::gaussian ? real : std::hypot(real, sd * random.next_normal()));
+    }
+  });
 }
 
 }  // namespace clade

@@ -2,6 +2,7 @@
 // Makes a thick-slice acquisition of a finer volume, so that super-resolution can be measured against the truth.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "core/parallel.h"
@@ -26,5 +27,14 @@ struct DegradeOptions {
 /// integrated over each of them; the border is half-sample symmetric.
 /// Throws Error(usage) unless 0 < thickness <= field of view and 0 < spacing.
 Volume degrade(const Volume& volume, const DegradeOptions& options, ThreadPool& pool);
+
+enum class NoiseKind {
+  gaussian,  ///< added, as in CT
+  rician     ///< magnitude of the voxel plus complex noise, as in MR magnitude images
+};
+
+/// Adds noise of standard deviation `sd` (of each channel for rician), a function of (seed, voxel) alone.
+/// Throws Error(usage) for a negative or infinite `sd`.
+void add_noise(Volume& volume, NoiseKind kind, double sd, std::uint64_t seed, ThreadPool& pool);
 
 }  // namespace clade
