@@ -21,7 +21,7 @@ constexpr std::size_t kShared = sizeof(float) * 2 * kStages * kStageFloats;
 
 // Grid: (tap, channel tile), feature tile, (net, split).
 template <bool Vector, bool Split>
-__global__ void __launch_bounds__(kThreads) weight_gradient_kernel(const __grid_constant__ WeightGradient p) {
+__global__ void __launch_bounds__(kThreads, 2) weight_gradient_kernel(const __grid_constant__ WeightGradient p) {
   const int channel_tiles = (p.channels + kTile - 1) / kTile;
   const int tap_index = static_cast<int>(blockIdx.x) / channel_tiles;
   const int first_channel = static_cast<int>(blockIdx.x) % channel_tiles * kTile;
