@@ -86,10 +86,15 @@ void ParameterBlock::export_to(Stream& stream, std::map<std::string, LazyTensor>
       tensors[nets_[static_cast<std::size_t>(net)] + "." + parameter.name + suffix] = {
           file_shape(parameter.shape), [&stream, &block, &parameter, net] {
             const std::int64_t size = net_size(parameter);
-            const std::vector<float> own = block.values(stream, parameter.offset + net * size, size);
-            std::vector<float> values(own.size());
+            const float* own = block.view(parameter.offset + net * size, {size}).data;
+            std::vector<float> copy;
+            if (!stream.device().is_cpu()) {
+              copy = block.values(stream, parameter.offset + net * size, size);
+              own = copy.data();
+            }
+            std::vector<float> values(static_cast<std::size_t>(size));
             for_each_value(parameter, [&](std::int64_t file, std::int64_t inside) {
-              values[static_cast<std::size_t>(file)] = own[static_cast<std::size_t>(inside)];
+              values[static_cast<std::size_t>(file)] = own[inside];
             });
             return values;
           }};

@@ -33,12 +33,10 @@ struct TrainedBlock {
 
   void allocate(Stream& stream, double learning_rate) {
     block.allocate(stream);
-    gradients = Tensor(stream, {block.size()});
     adam.emplace(stream, block.size(), learning_rate);
   }
 
   ParameterBlock block;
-  Tensor gradients;
   std::optional<Adam> adam;
 };
 
@@ -76,6 +74,7 @@ struct Trainer::Impl {
     s.set_precision(c.precision);
     generators.allocate(s, c.learning_rate);
     discriminators.allocate(s, c.learning_rate);
+    parameter_gradients = Tensor(s, {std::max(generators.block.size(), discriminators.block.size())});
     generators.block.initialise(s, c.seed, kGeneratorStream);
     discriminators.block.initialise(s, c.seed, kDiscriminatorStream);
     if (c.generator.norm == Norm::demod) effective.emplace(s, generator, generators.block);
@@ -114,8 +113,9 @@ struct Trainer::Impl {
   };
   Losses evaluate(Tape& tape, const Generator::Weights& g, const std::vector<Var>& d, bool use_pool);
   void update(TrainedBlock& part) {
-    CLADE_KERNEL(adam)(stream, part.adam->parameters(), control.view(), part.gradients.view(),
-                       part.adam->first_moment().view(), part.adam->second_moment().view(), part.block.values().view());
+    CLADE_KERNEL(adam)(stream, part.adam->parameters(), control.view(),
+                       parameter_gradients.view(0, {part.block.size()}), part.adam->first_moment().view(),
+                       part.adam->second_moment().view(), part.block.values().view());
   }
   void enqueue_step();
   void load_pairs(std::span<const float> x_values, std::span<const float> y_values);
@@ -139,6 +139,9 @@ struct Trainer::Impl {
   Arena arena;
   TrainedBlock generators;
   TrainedBlock discriminators;
+  // Of the generators, then of the discriminators: no gradient of the second sweep depends on the generators' weights, so
+  // that these are updated before it and leave their memory to it.
+  Tensor parameter_gradients;
   Generator generator;
   Discriminator discriminator;
   std::optional<EffectiveWeights> effective;
@@ -216,9 +219,8 @@ void Trainer::Impl::enqueue_step() {
   Tape tape(stream, arena);
   const Generator::Weights g =
       generator.bind_effective(tape, generators.block, effective ? effective->values() : generators.block.values(),
-                               generators.gradients);
-  const std::vector<Var> d =
-      discriminators.block.bind(tape, discriminators.block.values(), discriminators.gradients);
+                               parameter_gradients);
+  const std::vector<Var> d = discriminators.block.bind(tape, discriminators.block.values(), parameter_gradients);
   const Losses losses = evaluate(tape, g, d, config.pool > 0);
 
   ScalarList scalars;
@@ -226,12 +228,12 @@ void Trainer::Impl::enqueue_step() {
   CLADE_KERNEL(finish_losses)(stream, scalars, config.batch, control.view(), log.view());
 
   tape.backward(losses.generator, g.parameters);
-  tape.backward(losses.discriminator, d);
   if (effective) {
-    effective->update(stream, control.view(), generators.gradients, *generators.adam, generators.block);
+    effective->update(stream, control.view(), parameter_gradients, *generators.adam, generators.block);
   } else {
     update(generators);
   }
+  tape.backward(losses.discriminator, d);
   update(discriminators);
 }
 
@@ -274,15 +276,20 @@ std::map<std::string, HostTensor> Trainer::Impl::gradients() {
   // A captured step goes on using its own arena.
   Arena values(stream.device());
   Tape tape(stream, values);
-  const Generator::Weights g = generator.bind(tape, generators.block, generators.gradients);
-  const std::vector<Var> d =
-      discriminators.block.bind(tape, discriminators.block.values(), discriminators.gradients);
+  const Generator::Weights g = generator.bind(tape, generators.block, parameter_gradients);
+  const std::vector<Var> d = discriminators.block.bind(tape, discriminators.block.values(), parameter_gradients);
   const Losses losses = evaluate(tape, g, d, false);
+  std::map<std::string, HostTensor> gradients;
+  const auto collect = [&](const ParameterBlock& block) {
+    std::map<std::string, LazyTensor> tensors;
+    block.export_to(stream, tensors, parameter_gradients);
+    gradients.merge(load(tensors));
+  };
   tape.backward(losses.generator, g.parameters);
+  collect(generators.block);
   tape.backward(losses.discriminator, d);
-  std::map<std::string, LazyTensor> tensors;
-  for (const TrainedBlock* part : {&generators, &discriminators}) part->block.export_to(stream, tensors, part->gradients);
-  return load(tensors);
+  collect(discriminators.block);
+  return gradients;
 }
 
 Trainer::Trainer(const TrainConfig& config, Stream& stream) : impl_(std::make_unique<Impl>(config, stream)) {}
