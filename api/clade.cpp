@@ -38,10 +38,16 @@ auto translate(const Body& body) -> decltype(body()) {
   }
 }
 
+// A number of the command line with its limits; 0 leaves the choice to the library.
+int in_range(const char* name, int value, int limit) {
+  CLADE_CHECK(value >= 0 && value <= limit, ErrorCode::usage, name, " is ", value, ", expected 0 to ", limit);
+  return value;
+}
+
 SuperResolveOptions to_internal(const Options& options, Device device) {
-  CLADE_CHECK(options.stride >= 0, ErrorCode::usage, "stride is ", options.stride);
-  CLADE_CHECK(options.batch >= 0, ErrorCode::usage, "batch is ", options.batch);
   SuperResolveOptions result;
+  in_range("stride", options.stride, 1 << 20);
+  in_range("batch", options.batch, 1 << 16);
   if (options.stride > 0) result.stride = options.stride;
   result.batch = options.batch > 0 ? options.batch : default_batch(device);
   if (!options.plane.empty()) result.plane = parse_plane(options.plane);
@@ -62,7 +68,7 @@ SuperResolver load(const std::filesystem::path& path, const ModelOptions& option
 struct Model::Impl {
   Impl(const std::filesystem::path& path, const ModelOptions& options)
       : log(to_internal(options.log)),
-        pool(options.threads),
+        pool(in_range("threads", options.threads, 4096)),
         stream(parse_device(options.device), pool),
         resolver(load(path, options, stream)) {
     log.info("model on ", stream.device());
@@ -131,7 +137,7 @@ Volume read_nifti(const std::filesystem::path& path, const LogCallback& log) {
 
 void write_nifti(const std::filesystem::path& path, Volume volume, int threads) {
   translate([&] {
-    ThreadPool pool(threads);
+    ThreadPool pool(in_range("threads", threads, 4096));
     clade::write_nifti(path, to_internal(std::move(volume)), VoxelType::float32, &pool);
   });
 }

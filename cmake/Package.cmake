@@ -22,6 +22,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME clade)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libclade-c${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libclade-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 # A static library has no dependencies that dpkg could find; these are what cladeConfig.cmake looks for. nifticlib's

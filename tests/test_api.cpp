@@ -160,6 +160,7 @@ TEST_CASE("errors carry the status of the command line", "[api]") {
     options.device = "tpu";
     api::Model(kModel, options);
   });
+  error_of(Status::usage, [] { api::Model(kModel, on_cpu(1 << 30)); });
   error_of(Status::device, [] {
     api::ModelOptions options;
     options.device = "cuda:99";
@@ -182,6 +183,7 @@ TEST_CASE("errors carry the status of the command line", "[api]") {
   CHECK(fails(Status::input, [](auto& v, auto&) { v.geometry.affine[2][2] = 1.0; }).find("axis k") != std::string::npos);
   fails(Status::input, [](auto& v, auto&) { v.geometry.affine[0][3] = std::numeric_limits<double>::infinity(); });
   fails(Status::usage, [](auto&, auto& o) { o.stride = -1; });
+  fails(Status::usage, [](auto&, auto& o) { o.stride = std::numeric_limits<int>::max(); });
   fails(Status::usage, [](auto&, auto& o) { o.slice_axis = "x"; });
   fails(Status::usage, [](auto&, auto& o) { o.plane = "axial"; });
   fails(Status::usage, [](auto&, auto& o) { o.intensity = "window:5"; });
