@@ -102,10 +102,8 @@ api::Options convert(const clade_options& options) {
   result.slice_axis = text(options.slice_axis);
   result.intensity = text(options.intensity);
   if (options.progress)
-    result.progress = [progress = options.progress, user = options.progress_user](std::int64_t done,
-                                                                                  std::int64_t total) {
-      return progress(user, done, total) == 0;
-    };
+    result.progress = [progress = options.progress, user = options.progress_user](
+                          std::int64_t done, std::int64_t total) { return progress(user, done, total) == 0; };
   return result;
 }
 

@@ -72,7 +72,8 @@ clade::Volume to_internal(Volume&& volume) {
   result.geometry = to_internal(volume.geometry);
   CLADE_CHECK(volume.voxels.size() == volume.geometry.voxel_count(), ErrorCode::input, "the volume has ",
               volume.voxels.size(), " voxels, its size says ", volume.geometry.voxel_count());
-  const auto odd = std::find_if_not(volume.voxels.begin(), volume.voxels.end(), [](float v) { return std::isfinite(v); });
+  const auto odd =
+      std::find_if_not(volume.voxels.begin(), volume.voxels.end(), [](float v) { return std::isfinite(v); });
   CLADE_CHECK(odd == volume.voxels.end(), ErrorCode::input, "voxel ", odd - volume.voxels.begin(), " is not finite");
   result.voxels = std::move(volume.voxels);
   return result;
@@ -93,14 +94,10 @@ Volume to_public(clade::Volume&& volume) { return {to_public(volume.geometry), s
 
 clade::Log to_internal(const LogCallback& callback) {
   if (!callback) return {};
-  return clade::Log([callback](clade::LogLevel level, std::string_view message) {
-    switch (level) {
-      case clade::LogLevel::error: return callback(LogLevel::error, message);
-      case clade::LogLevel::warning: return callback(LogLevel::warning, message);
-      case clade::LogLevel::info: return callback(LogLevel::info, message);
-      case clade::LogLevel::debug: return callback(LogLevel::debug, message);
-    }
-  });
+  static_assert(static_cast<int>(LogLevel::error) == static_cast<int>(clade::LogLevel::error) &&
+                static_cast<int>(LogLevel::debug) == static_cast<int>(clade::LogLevel::debug));
+  return clade::Log(
+      [callback](clade::LogLevel level, std::string_view message) { callback(static_cast<LogLevel>(level), message); });
 }
 
 clade::Device parse_device(const std::string& name) {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# `cpack -G DEB` makes clade (programs), libclade-c0 (the shared C library) and libclade-dev; `cpack -G TGZ` one archive.
+# `cpack -G DEB` makes clade (programs), libclade-c0 (the shared C library) and libclade-dev; `cpack -G TGZ` an archive.
 set(CLADE_PACKAGE_MAINTAINER "CLADE contributors" CACHE STRING "Maintainer of the Debian packages, Name <address>")
 
 set(CPACK_PACKAGE_NAME clade)

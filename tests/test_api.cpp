@@ -180,7 +180,8 @@ TEST_CASE("errors carry the status of the command line", "[api]") {
   fails(Status::input, [](auto& v, auto&) { v.geometry.size[1] = 0; });
   fails(Status::input, [](auto& v, auto&) { v.geometry.size = {1 << 30, 1 << 30, 1 << 30}; });
   fails(Status::input, [](auto& v, auto&) { v.geometry.spacing[0] = -1.0; });
-  CHECK(fails(Status::input, [](auto& v, auto&) { v.geometry.affine[2][2] = 1.0; }).find("axis k") != std::string::npos);
+  CHECK(fails(Status::input, [](auto& v, auto&) { v.geometry.affine[2][2] = 1.0; }).find("axis k") !=
+        std::string::npos);
   fails(Status::input, [](auto& v, auto&) { v.geometry.affine[0][3] = std::numeric_limits<double>::infinity(); });
   fails(Status::usage, [](auto&, auto& o) { o.stride = -1; });
   fails(Status::usage, [](auto&, auto& o) { o.stride = std::numeric_limits<int>::max(); });

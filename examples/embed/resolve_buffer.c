@@ -14,7 +14,8 @@ static float* draw_sphere(void) {
   for (int k = 0; k < SLICES; ++k)
     for (int j = 0; j < HEIGHT; ++j)
       for (int i = 0; i < WIDTH; ++i) {
-        const double x = i - 0.5 * (WIDTH - 1), y = j - 0.5 * (HEIGHT - 1), z = SLICE_SPACING * (k - 0.5 * (SLICES - 1));
+        const double x = i - 0.5 * (WIDTH - 1), y = j - 0.5 * (HEIGHT - 1),
+                     z = SLICE_SPACING * (k - 0.5 * (SLICES - 1));
         voxels[i + WIDTH * (j + HEIGHT * k)] = x * x + y * y + z * z < 18.0 * 18.0 ? 1000.0f : 0.0f;
       }
   return voxels;
@@ -65,8 +66,8 @@ int main(int argc, char** argv) {
   }
 
   const clade_geometry* made = clade_volume_geometry(result);
-  printf("\nCLADE %s: %d slices of %g mm became %d of %g mm\n", clade_version(), SLICES, SLICE_SPACING, (int)made->size[2],
-         made->spacing[2]);
+  printf("\nCLADE %s: %d slices of %g mm became %d of %g mm\n", clade_version(), SLICES, SLICE_SPACING,
+         (int)made->size[2], made->spacing[2]);
   status = clade_volume_write(argv[3], made, clade_volume_voxels(result));
   clade_volume_free(result);
   clade_model_free(model);

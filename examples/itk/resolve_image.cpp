@@ -34,8 +34,7 @@ Image::Pointer draw_sphere() {
   float* voxel = image->GetBufferPointer();
   for (int k = 0; k < 9; ++k)
     for (int j = 0; j < 48; ++j)
-      for (int i = 0; i < 48; ++i)
-        *voxel++ = std::hypot(i - 23.5, j - 23.5, 5.0 * (k - 4.0)) < 18.0 ? 1000.0f : 0.0f;
+      for (int i = 0; i < 48; ++i) *voxel++ = std::hypot(i - 23.5, j - 23.5, 5.0 * (k - 4.0)) < 18.0 ? 1000.0f : 0.0f;
   return image;
 }
 

@@ -48,8 +48,8 @@ typedef struct clade_geometry {
   /* Rows of the matrix that takes (i, j, k, 1) to world millimetres, RAS+: x to the right, y to the front, z up. All
    * zeros: the voxel axes are the world axes. */
   double affine[3][4];
-  /* What NIfTI files say besides. `affine` is the sform when sform_code > 0, else the qform when qform_code > 0, else it
-   * becomes the sform of a file that is written. */
+  /* What NIfTI files say besides. `affine` is the sform when sform_code > 0, else the qform when qform_code > 0, else
+   * it becomes the sform of a file that is written. */
   int32_t sform_code;
   int32_t qform_code;
   double qform[3][4];
@@ -65,7 +65,8 @@ typedef struct clade_model_options {
   clade_log_callback log;
   void* log_user;
 } clade_model_options;
-#define CLADE_MODEL_OPTIONS_INIT {sizeof(clade_model_options), NULL, 0, NULL, NULL, NULL, NULL}
+#define CLADE_MODEL_OPTIONS_INIT \
+  { sizeof(clade_model_options), NULL, 0, NULL, NULL, NULL, NULL }
 
 /* How a volume is super-resolved. Start from CLADE_OPTIONS_INIT; what is 0 or NULL comes from the model. */
 typedef struct clade_options {
@@ -78,13 +79,14 @@ typedef struct clade_options {
   clade_progress_callback progress;
   void* progress_user;
 } clade_options;
-#define CLADE_OPTIONS_INIT {sizeof(clade_options), 0, 0, NULL, NULL, NULL, NULL, NULL}
+#define CLADE_OPTIONS_INIT \
+  { sizeof(clade_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 
 /* "MAJOR.MINOR.PATCH" */
 const char* clade_version(void);
 
-/* What went wrong in the last call for `model` that failed; with NULL, in the last call of this thread that has no model
- * (clade_model_load, clade_volume_*). Empty when nothing did. The text stays until this thread calls this again. */
+/* What went wrong in the last call for `model` that failed; with NULL, in the last such call of this thread that has no
+ * model (clade_model_load, clade_volume_*). Empty when none did. The text stays until this thread calls this again. */
 const char* clade_last_error(clade_model* model);
 
 /* Loads a .safetensors file. `options` may be NULL. */

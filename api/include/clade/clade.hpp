@@ -118,14 +118,14 @@ class Model {
   /// Decides everything and does nothing. Throws Error: input (geometry) or usage (option).
   Plan plan(const Geometry& geometry, const Options& options = {}) const;
 
-  /// The volume with square pixels in its low-resolution plane: the slice axis is resampled, the other axes stay, and so
-  /// does the centre of the field of view. Move the volume in to save memory.
+  /// The volume with square pixels in its low-resolution plane: the slice axis is resampled, the other axes stay, and
+  /// so does the centre of the field of view. Move the volume in to save memory.
   /// Throws Error: input (geometry, voxels that are not finite, a constant volume), usage, device, numerical, or
   /// interrupted.
   Volume super_resolve(Volume volume, const Options& options = {});
 
-  /// Stops super_resolve() within a batch of tiles, from any thread. When none is running it stops the next one, so that
-  /// a cancel that comes before the work has started is not lost.
+  /// Stops super_resolve() within a batch of tiles, from any thread. When none is running it stops the next one, so
+  /// that a cancel that comes before the work has started is not lost.
   void cancel() noexcept;
 
  private:
