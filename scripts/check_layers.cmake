@@ -10,6 +10,7 @@ set(metrics_may metrics io core)
 set(engine_may engine kernels core)
 set(losses_may losses engine kernels core)
 set(models_may models losses engine kernels io core)
+set(api_may api models io core)
 
 # Third-party headers that only certain places may include.
 set(only_Eigen "^kernels/cpu/")
@@ -24,13 +25,17 @@ set(restricted Eigen cuda cudnn cublas boost nifti2_io nlohmann png\\.h)
 
 set(violations "")
 set(count 0)
-foreach(layer core kernels io metrics engine losses models)
+foreach(layer core kernels io metrics engine losses models api)
   file(GLOB_RECURSE files RELATIVE "${root}" "${root}/${layer}/*.h" "${root}/${layer}/*.cpp" "${root}/${layer}/*.cu"
-       "${root}/${layer}/*.cuh")
+       "${root}/${layer}/*.cuh" "${root}/${layer}/*.hpp")
   foreach(file IN LISTS files)
     math(EXPR count "${count} + 1")
     file(STRINGS "${root}/${file}" includes REGEX "^#include")
     foreach(include IN LISTS includes)
+      # Public headers must work where ours are not installed.
+      if(file MATCHES "^api/include/" AND include MATCHES "\"")
+        list(APPEND violations "${file}: ${include}")
+      endif()
       if(include MATCHES "\"([a-z]+)/")
         list(FIND ${layer}_may "${CMAKE_MATCH_1}" allowed)
         if(allowed EQUAL -1)
