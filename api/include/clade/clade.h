@@ -61,7 +61,7 @@ typedef struct clade_model_options {
   const char* device;    /* auto, cpu, cuda or cuda:N; NULL: auto */
   int32_t threads;       /* 0: all processors of this process */
   const char* norm;      /* demod or instance; NULL: as the file says */
-  const char* precision; /* of convolutions on a CUDA device, tf32 or fp32; NULL: tf32 */
+  const char* precision; /* of convolutions on a CUDA device, tf32, fp32 or bf16; NULL: tf32 */
   clade_log_callback log;
   void* log_user;
 } clade_model_options;
