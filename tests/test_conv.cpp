@@ -213,7 +213,7 @@ TEST_CASE("Weight gradients of several uses are their sum", "[conv]") {
                       resize(2, 1, 3, 4, 5, 6)}) {
     INFO("kind " << static_cast<int>(s.kind) << ", channels " << s.cin << " to " << s.cout);
     const Floats dw0 = integer_values(s.weight().size(), 9);
-    for (const std::vector<int> samples : {std::vector{2, 1}, {1, 1, 2}}) {
+    for (const std::vector<int>& samples : {std::vector{2, 1}, {1, 1, 2}}) {
       std::vector<DeviceArray<float>> images;
       std::vector<ConvUse> uses;
       Floats expected = dw0;

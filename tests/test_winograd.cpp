@@ -19,6 +19,9 @@ namespace {
 ConvShape shape_of(int nets, int n, int h, int w, int cin, int cout, PadMode mode) {
   return {nets, n, h, w, cin, cout, 3, 1, 1, mode, ConvKind::direct, 0};
 }
+ConvShape upsampled(int nets, int n, int h, int w, int cin, int cout) {
+  return {nets, n, h, w, cin, cout, 3, 1, 1, PadMode::reflect, ConvKind::resize, 0};
+}
 
 // Whole tiles, cut tiles, images smaller than a tile, several nets, more tiles than one chunk, channels that fill no
 // block of 32.
@@ -27,6 +30,8 @@ std::vector<ConvShape> shapes() {
   for (PadMode mode : {PadMode::zero, PadMode::reflect, PadMode::replicate})
     for (const auto& [h, w] : {std::pair{8, 8}, {5, 7}, {4, 9}, {2, 3}})
       list.push_back(shape_of(2, 3, h, w, 16, 48, mode));
+  for (const auto& [h, w] : {std::pair{8, 8}, {5, 7}, {1, 2}}) list.push_back(upsampled(2, 3, h, w, 16, 48));
+  list.push_back(upsampled(1, 5, 9, 10, 32, 16));
   list.push_back(shape_of(1, 40, 9, 10, 32, 16, PadMode::reflect));
   list.push_back(shape_of(1, 1, 8, 8, 256, 256, PadMode::reflect));
   return list;

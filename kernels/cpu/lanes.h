@@ -18,6 +18,28 @@ inline Lanes load(const float* from) {
 }
 inline void store(float* to, Lanes value) { std::memcpy(to, &value, sizeof value); }
 
+/// Turns rows into columns: afterwards lane j of rows[i] is what lane i of rows[j] was.
+inline void transpose(Lanes (&rows)[kLanes]) {
+  // Blocks off the diagonal change places, of 1 x 1, 2 x 2 and 4 x 4 values.
+  const auto exchange = [&](int i, int j, auto lower, auto upper) {
+    const Lanes first = lower(rows[i], rows[j]);
+    rows[j] = upper(rows[i], rows[j]);
+    rows[i] = first;
+  };
+  for (int i : {0, 2, 4, 6})
+    exchange(
+        i, i + 1, [](Lanes a, Lanes b) { return __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14); },
+        [](Lanes a, Lanes b) { return __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15); });
+  for (int i : {0, 1, 4, 5})
+    exchange(
+        i, i + 2, [](Lanes a, Lanes b) { return __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13); },
+        [](Lanes a, Lanes b) { return __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15); });
+  for (int i : {0, 1, 2, 3})
+    exchange(
+        i, i + 4, [](Lanes a, Lanes b) { return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11); },
+        [](Lanes a, Lanes b) { return __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15); });
+}
+
 /// Columns of the result that one call of `multiply_panel` makes.
 inline constexpr int kPanel = 2 * kLanes;
 
@@ -58,8 +80,14 @@ inline void multiply_panel(LeftFactor a, std::int64_t rows, const float* b, std:
     a.data += done * a.row_step;
     c += done * c_step;
   };
-  // Six rows by two vectors are twelve sums in flight: enough to hide the latency of a fused multiply-add. Four are
-  // better than two, so eight are taken as four and four.
+  // As many sums in flight as registers hold: six rows by two vectors of sixteen registers, eight rows of thirty-two.
+  // Four rows are better than two, so without the latter eight are taken as four and four.
+#if defined(__AVX512VL__)
+  while (rows >= 8) {
+    detail::multiply_rows<8>(a, b, depth, c, c_step);
+    advance(8);
+  }
+#endif
   while (rows >= 6 && rows != 8) {
     detail::multiply_rows<6>(a, b, depth, c, c_step);
     advance(6);

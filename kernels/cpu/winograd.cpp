@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layouts: P = (tile + 2)^2 products per tile; tiles of a chunk of samples are numbered sample by sample, row by row.
+// Layouts: P products per tile, in two dimensions; tiles of a chunk of samples are numbered sample by sample, row by row.
 // Every product is one call of multiply_panel with 16 columns; what is a column is chosen so that weights, which are
 // the large operand at small batches, are never transposed.
 #include "kernels/cpu/winograd.h"
@@ -23,25 +23,31 @@ constexpr std::int64_t kChunkTiles = 256;
 constexpr std::int64_t padded(std::int64_t size) { return size + kPanel; }
 
 /// Where the tiles of an image lie along one axis.
+template <class Scheme>
 class Axis {
  public:
-  Axis(int extent, int tile, PadMode mode) : tile_(tile), extent_(extent), count_((extent + tile - 1) / tile) {
+  Axis(int extent, PadMode mode)
+      : extent_(Scheme::kUpsamples ? 2 * extent : extent),
+        count_(Scheme::kUpsamples ? extent : (extent + Scheme::kOutputs - 1) / Scheme::kOutputs) {
+    const int step = Scheme::kUpsamples ? 1 : Scheme::kOutputs;
     for (int t = 0; t < count_; ++t)
-      for (int i = 0; i < tile + 2; ++i) {
-        const int position = t * tile + i - 1;
+      for (int i = 0; i < Scheme::kInputs; ++i) {
+        const int position = t * step + i - 1;
         // What lies further out than the border reaches only outputs that do not exist.
         sources_.push_back(position > extent ? -1 : padded_index(position, extent, mode));
       }
   }
   int tiles() const { return count_; }
   /// Pixel that position i of a tile reads, -1 for a zero.
-  int source(int tile, int i) const { return sources_[static_cast<std::size_t>(tile * (tile_ + 2) + i)]; }
+  int source(int tile, int i) const { return sources_[static_cast<std::size_t>(tile * Scheme::kInputs + i)]; }
   /// Output i of a tile, -1 beyond the edge.
-  int output(int tile, int i) const { return tile * tile_ + i < extent_ ? tile * tile_ + i : -1; }
+  int output(int tile, int i) const {
+    const int position = tile * Scheme::kOutputs + i;
+    return position < extent_ ? position : -1;
+  }
 
  private:
-  int tile_;
-  int extent_;
+  int extent_;  // of the output
   int count_;
   std::vector<int> sources_;
 };
@@ -71,22 +77,24 @@ class Images {
   std::vector<Part> parts_;
 };
 
-template <int M>
+template <class Scheme>
 class Winograd {
-  static constexpr int T = M + 2;
+  static constexpr int I = Scheme::kInputs;
+  static constexpr int T = Scheme::kProducts;
+  static constexpr int M = Scheme::kOutputs;
   static constexpr int P = T * T;
-  using Matrices = WinogradMatrices<M>;
 
  public:
   Winograd(Stream& stream, const ConvShape& shape)
       : stream_(stream),
         shape_(shape),
-        rows_(shape.h, M, shape.pad_mode),
-        columns_(shape.w, M, shape.pad_mode),
+        // Behind upsampling, what a mirrored border reads is the edge pixel itself.
+        rows_(shape.h, Scheme::kUpsamples ? PadMode::replicate : shape.pad_mode),
+        columns_(shape.w, Scheme::kUpsamples ? PadMode::replicate : shape.pad_mode),
         per_image_(std::int64_t{rows_.tiles()} * columns_.tiles()) {}
 
-  void forward(const float* input, const float* w, const Epilogue& epilogue, float* y) {
-    const Images x(input, shape_.n, image_size(cin()));
+  void forward(const float* image, const float* w, const Epilogue& epilogue, float* y) {
+    const Images x(image, shape_.n, input_size());
     for_each_chunk([&](std::int64_t first, std::int64_t samples) {
       const std::int64_t panels = ceil_div(samples * per_image_, kPanel);
       const std::int64_t input_step = padded(cin() * kPanel);
@@ -122,7 +130,7 @@ class Winograd {
   }
 
   void backward_input(const float* output_gradient, const float* w, WriteMode mode, float* dx) {
-    const Images dy(output_gradient, shape_.n, image_size(cout()));
+    const Images dy(output_gradient, shape_.n, output_size());
     for_each_chunk([&](std::int64_t first, std::int64_t samples) {
       const std::int64_t tiles = samples * per_image_;
       const Gradients gradients = transform_gradients(dy, first, samples, cout(), padded(cout()));
@@ -150,7 +158,7 @@ class Winograd {
   }
 
   void backward_weight(std::span<const ConvUse> uses, WriteMode mode, float* dw) {
-    Images x(image_size(cin())), dy(image_size(cout()));
+    Images x(input_size()), dy(output_size());
     for (const ConvUse& use : uses) {
       x.add(use.x.data, use.samples());
       dy.add(use.dy.data, use.samples());
@@ -186,7 +194,8 @@ class Winograd {
  private:
   std::int64_t cin() const { return shape_.cin; }
   std::int64_t cout() const { return shape_.cout; }
-  std::int64_t image_size(std::int64_t channels) const { return std::int64_t{shape_.h} * shape_.w * channels; }
+  std::int64_t input_size() const { return std::int64_t{shape_.h} * shape_.w * cin(); }
+  std::int64_t output_size() const { return std::int64_t{shape_.out_h()} * shape_.out_w() * cout(); }
   View<float> scratch(const Shape& shape) const { return stream_.scratch().view<float>(shape); }
 
   /// body(first sample, samples), with scratch memory of its own.
@@ -219,16 +228,12 @@ class Winograd {
     const auto inside = static_cast<int>(tile % per_image_);
     return {net, first + tile / per_image_, inside / columns_.tiles(), inside % columns_.tiles()};
   }
-  /// Of a pixel in an array of images [nets, n, h, w, channels].
-  std::int64_t offset(const Place& at, int row, int column, std::int64_t channels) const {
-    return (((at.net * shape_.n + at.sample) * shape_.h + row) * shape_.w + column) * channels;
-  }
 
   /// Eight channels of the pixels that a tile reads.
-  void load_tile(const Images& x, const Place& at, std::int64_t channel, Lanes (&tile)[T][T]) const {
+  void load_tile(const Images& x, const Place& at, std::int64_t channel, Lanes (&tile)[I][I]) const {
     const float* image = x.at(at.net, at.sample) + channel;
-    for (int i = 0; i < T; ++i)
-      for (int j = 0; j < T; ++j) {
+    for (int i = 0; i < I; ++i)
+      for (int j = 0; j < I; ++j) {
         const int row = rows_.source(at.row, i), column = columns_.source(at.column, j);
         tile[i][j] = row < 0 || column < 0
                          ? Lanes{}
@@ -241,19 +246,20 @@ class Winograd {
                              std::int64_t panel, float* out, std::int64_t step) const {
     const std::int64_t begin = panel * kPanel;
     const std::int64_t count = std::min<std::int64_t>(kPanel, samples * per_image_ - begin);
-    if (count < kPanel) std::fill_n(out, P * step, 0.0f);
-    float turned[P][kPanel][kLanes];
+    Lanes turned[P][kPanel] = {};
     for (std::int64_t channel = 0; channel < cin(); channel += kLanes) {
       for (std::int64_t i = 0; i < count; ++i) {
-        Lanes tile[T][T], transformed[T][T];
+        Lanes tile[I][I], transformed[T][T];
         load_tile(x, place(net, first, begin + i), channel, tile);
-        transform(Matrices::kInput, tile, transformed);
-        for (int p = 0; p < P; ++p) store(turned[p][i], transformed[p / T][p % T]);
+        transform(Scheme::kInput, tile, transformed);
+        for (int p = 0; p < P; ++p) turned[p][i] = transformed[p / T][p % T];
       }
       for (int p = 0; p < P; ++p)
-        for (int lane = 0; lane < kLanes; ++lane) {
-          float* line = out + p * step + (channel + lane) * kPanel;
-          for (std::int64_t i = 0; i < count; ++i) line[i] = turned[p][i][lane];
+        for (int half = 0; half < kPanel; half += kLanes) {
+          Lanes block[kLanes];
+          std::copy_n(turned[p] + half, kLanes, block);
+          transpose(block);
+          for (int lane = 0; lane < kLanes; ++lane) store(out + p * step + (channel + lane) * kPanel + half, block[lane]);
         }
     }
   }
@@ -263,9 +269,9 @@ class Winograd {
                                std::int64_t channel, float* out, std::int64_t step) const {
     for (std::int64_t i = 0; i < tiles; ++i)
       for (int half = 0; half < kPanel; half += kLanes) {
-        Lanes tile[T][T], transformed[T][T];
+        Lanes tile[I][I], transformed[T][T];
         load_tile(x, place(net, first, i), channel + half, tile);
-        transform(Matrices::kInput, tile, transformed);
+        transform(Scheme::kInput, tile, transformed);
         for (int p = 0; p < P; ++p) store(out + p * step + i * kPanel + half, transformed[p / T][p % T]);
       }
   }
@@ -282,7 +288,7 @@ class Winograd {
   };
   Gradients transform_gradients(const Images& dy, std::int64_t first, std::int64_t samples, std::int64_t block,
                                 std::int64_t row) const {
-    static constexpr auto kSpread = transpose(Matrices::kOutput);
+    static constexpr auto kSpread = transpose(Scheme::kOutput);
     const std::int64_t tiles = samples * per_image_;
     const std::int64_t step = padded(cout() / block * tiles * row);
     float* out = scratch({shape_.nets, P, step}).data;
@@ -296,7 +302,7 @@ class Winograd {
           for (int j = 0; j < M; ++j) {
             const int y = rows_.output(at.row, i), x = columns_.output(at.column, j);
             outputs[i][j] =
-                y < 0 || x < 0 ? Lanes{} : load(image + (std::int64_t{y} * shape_.w + x) * cout() + channel);
+                y < 0 || x < 0 ? Lanes{} : load(image + (std::int64_t{y} * shape_.out_w() + x) * cout() + channel);
           }
         transform(kSpread.value, outputs, transformed);
         float* to = out + net * P * step + (channel / block * tiles + tile) * row + channel % block;
@@ -322,7 +328,7 @@ class Winograd {
         if (channel % kPanel == 0) prefetch_filter(w + (filter + 1) * kTaps * cin() + channel, cin());
         Lanes taps[3][3], transformed[T][T];
         load_filter(w + filter * kTaps * cin() + channel, cin(), taps);
-        transform(Matrices::kWeight, taps, transformed);
+        transform(Scheme::kWeight, taps, transformed);
         for (int p = 0; p < P; ++p) store(out + p * step + filter * row + channel, transformed[p / T][p % T]);
       }
   }
@@ -335,7 +341,7 @@ class Winograd {
       for (int half = 0; half < kPanel; half += kLanes) {
         Lanes taps[3][3], transformed[T][T];
         load_filter(w + filter * kTaps * cin() + half, cin(), taps);
-        transform(Matrices::kWeight, taps, transformed);
+        transform(Scheme::kWeight, taps, transformed);
         for (int p = 0; p < P; ++p) store(out + p * step + filter * kPanel + half, transformed[p / T][p % T]);
       }
     }
@@ -343,14 +349,20 @@ class Winograd {
 
   /// Products [P][count][16 tiles] to outputs [16 tiles][M * M][count].
   static void transform_products(const float* products, std::int64_t step, std::int64_t count, float* outputs) {
-    for (std::int64_t channel = 0; channel < count; ++channel)
+    for (std::int64_t channel = 0; channel < count; channel += kLanes)
       for (int half = 0; half < kPanel; half += kLanes) {
-        Lanes in[T][T], out[M][M];
-        for (int p = 0; p < P; ++p) in[p / T][p % T] = load(products + p * step + channel * kPanel + half);
-        transform(Matrices::kOutput, in, out);
-        for (int o = 0; o < M * M; ++o)
+        Lanes blocks[M * M][kLanes];
+        for (int lane = 0; lane < kLanes; ++lane) {
+          Lanes in[T][T], out[M][M];
+          for (int p = 0; p < P; ++p) in[p / T][p % T] = load(products + p * step + (channel + lane) * kPanel + half);
+          transform(Scheme::kOutput, in, out);
+          for (int o = 0; o < M * M; ++o) blocks[o][lane] = out[o / M][o % M];
+        }
+        for (int o = 0; o < M * M; ++o) {
+          transpose(blocks[o]);
           for (int lane = 0; lane < kLanes; ++lane)
-            outputs[((half + lane) * M * M + o) * count + channel] = out[o / M][o % M][lane];
+            store(outputs + ((half + lane) * M * M + o) * count + channel, blocks[o][lane]);
+        }
       }
   }
 
@@ -360,12 +372,13 @@ class Winograd {
     const std::int64_t tiles = std::min<std::int64_t>(kPanel, samples * per_image_ - begin);
     for (std::int64_t i = 0; i < tiles; ++i) {
       const Place at = place(net, first, begin + i);
+      float* image = y + (at.net * shape_.n + at.sample) * output_size() + channel;
       for (int o = 0; o < M * M; ++o) {
         const int row = rows_.output(at.row, o / M), column = columns_.output(at.column, o % M);
         if (row < 0 || column < 0) continue;
         float* pixel = outputs + (i * M * M + o) * count;
         epilogue.apply(net, channel, count, pixel);
-        std::copy_n(pixel, count, y + offset(at, row, column, cout()) + channel);
+        std::copy_n(pixel, count, image + (std::int64_t{row} * shape_.out_w() + column) * cout());
       }
     }
   }
@@ -373,17 +386,18 @@ class Winograd {
   /// Adds the gradient of a tile, products [P] at `step`, to the pixels it was read from.
   void scatter(const float* products, std::int64_t step, std::int64_t net, std::int64_t first, std::int64_t tile,
                std::int64_t channel, float* dx) const {
-    static constexpr auto kSpread = transpose(Matrices::kInput);
+    static constexpr auto kSpread = transpose(Scheme::kInput);
     const Place at = place(net, first, tile);
+    float* image = dx + (at.net * shape_.n + at.sample) * input_size() + channel;
     for (int half = 0; half < kPanel; half += kLanes) {
-      Lanes in[T][T], out[T][T];
+      Lanes in[T][T], out[I][I];
       for (int p = 0; p < P; ++p) in[p / T][p % T] = load(products + p * step + half);
       transform(kSpread.value, in, out);
-      for (int i = 0; i < T; ++i)
-        for (int j = 0; j < T; ++j) {
+      for (int i = 0; i < I; ++i)
+        for (int j = 0; j < I; ++j) {
           const int row = rows_.source(at.row, i), column = columns_.source(at.column, j);
           if (row < 0 || column < 0) continue;
-          float* pixel = dx + offset(at, row, column, cin()) + channel + half;
+          float* pixel = image + (std::int64_t{row} * shape_.w + column) * cin() + half;
           store(pixel, load(pixel) + out[i][j]);
         }
     }
@@ -391,7 +405,7 @@ class Winograd {
 
   /// Products [P] at `step` to nine taps of 16 input channels.
   void gather_weight_gradient(const float* products, std::int64_t step, WriteMode mode, float* dw) const {
-    static constexpr auto kGather = transpose(Matrices::kWeight);
+    static constexpr auto kGather = transpose(Scheme::kWeight);
     for (int half = 0; half < kPanel; half += kLanes) {
       Lanes in[T][T], taps[3][3];
       for (int p = 0; p < P; ++p) in[p / T][p % T] = load(products + p * step + half);
@@ -405,17 +419,19 @@ class Winograd {
 
   Stream& stream_;
   const ConvShape& shape_;
-  Axis rows_, columns_;
+  Axis<Scheme> rows_, columns_;
   std::int64_t per_image_;  // tiles of an image
 };
 
-/// Calls body with Winograd<tile>.
+/// Calls body with the Winograd of the shape.
 template <class Body>
-void with_tile(Stream& stream, const ConvShape& shape, int tile, const Body& body) {
-  if (tile == 2) {
-    body(Winograd<2>(stream, shape));
+void with_scheme(Stream& stream, const ConvShape& shape, int tile, const Body& body) {
+  if (shape.kind == ConvKind::resize) {
+    body(Winograd<TwoOutputsUpsampled>(stream, shape));
+  } else if (tile == 2) {
+    body(Winograd<TwoOutputs>(stream, shape));
   } else {
-    body(Winograd<4>(stream, shape));
+    body(Winograd<FourOutputs>(stream, shape));
   }
 }
 
@@ -424,8 +440,9 @@ void with_tile(Stream& stream, const ConvShape& shape, int tile, const Body& bod
 // Measured with bench_kernels on two cores, 256 channels of 8 x 8 pixels, against the direct product: few pixels do not
 // pay for the transforms of the weights, which are larger for larger tiles (docs/performance.md).
 int winograd_tile(const ConvShape& s, ConvPass pass) {
-  const bool fits = s.kind == ConvKind::direct && s.k == 3 && s.stride == 1 && s.pad == 1 && s.cin % kPanel == 0 &&
-                    s.cout % kPanel == 0;
+  if (s.k != 3 || s.cin % kPanel != 0 || s.cout % kPanel != 0) return 0;
+  if (s.kind == ConvKind::resize) return 2;  // fewer products, and transforms that only add
+  const bool fits = s.kind == ConvKind::direct && s.stride == 1 && s.pad == 1;
   if (!fits || s.cin < 64 || s.cout < 64 || s.h < 4 || s.w < 4) return 0;
   const std::int64_t pixels = std::int64_t{s.n} * s.h * s.w;
   if (pixels >= 512) return 4;
@@ -435,17 +452,17 @@ int winograd_tile(const ConvShape& s, ConvPass pass) {
 
 void winograd_forward(Stream& stream, const ConvShape& shape, int tile, const float* x, const float* w,
                       const Epilogue& epilogue, float* y) {
-  with_tile(stream, shape, tile, [&](auto winograd) { winograd.forward(x, w, epilogue, y); });
+  with_scheme(stream, shape, tile, [&](auto winograd) { winograd.forward(x, w, epilogue, y); });
 }
 
 void winograd_backward_input(Stream& stream, const ConvShape& shape, int tile, const float* dy, const float* w,
                              WriteMode mode, float* dx) {
-  with_tile(stream, shape, tile, [&](auto winograd) { winograd.backward_input(dy, w, mode, dx); });
+  with_scheme(stream, shape, tile, [&](auto winograd) { winograd.backward_input(dy, w, mode, dx); });
 }
 
 void winograd_backward_weight(Stream& stream, const ConvShape& shape, int tile, std::span<const ConvUse> uses,
                               WriteMode mode, float* dw) {
-  with_tile(stream, shape, tile, [&](auto winograd) { winograd.backward_weight(uses, mode, dw); });
+  with_scheme(stream, shape, tile, [&](auto winograd) { winograd.backward_weight(uses, mode, dw); });
 }
 
 }  // namespace clade::kernels::cpu

@@ -4,6 +4,9 @@
 //
 //   Y = A^T [ (G g G^T) . (B^T d B) ] A        m x m outputs from 16 (m = 2) or 36 (m = 4) products, not 36 or 144.
 //
+// The same on an image that nearest upsampling doubles takes 9 products for 2 x 2 outputs, because equal neighbours
+// cancel.
+//
 // The gradients are the adjoints of the three transforms around the same products, so any border rule of the forward
 // pass is right backward too: tiles are gathered and scattered through one index map.
 #pragma once
@@ -21,7 +24,7 @@ enum class ConvPass { forward, backward_input, backward_weight };
 /// Side m of the output tiles that make a pass of this convolution fastest, 0 for: not this way.
 int winograd_tile(const ConvShape& shape, ConvPass pass);
 
-/// `tile` is 2 or 4; 3x3, stride 1, padding 1, direct, channel counts that are multiples of 16.
+/// `tile` is 2 or 4, or 2 for resize convolutions; 3x3, stride 1, padding 1, channel counts that are multiples of 16.
 void winograd_forward(Stream& stream, const ConvShape& shape, int tile, const float* x, const float* w,
                       const Epilogue& epilogue, float* y);
 void winograd_backward_input(Stream& stream, const ConvShape& shape, int tile, const float* dy, const float* w,

@@ -6,19 +6,22 @@
 
 namespace clade::kernels::cpu {
 
-/// Matrices of F(m, 3) by row, as in Lavin and Gray 2016; interpolation points 0, 1, -1 (and 2, -2).
-template <int M>
-struct WinogradMatrices;
+// Schemes of a convolution with three taps along one axis: kOutputs values from kInputs pixels by way of kProducts
+// products,   output = kOutput ((kWeight taps) . (kInput pixels)).   Both axes use the same scheme.
 
-template <>
-struct WinogradMatrices<2> {
+/// F(2, 3) of Lavin and Gray 2016; interpolation points 0, 1, -1.
+struct TwoOutputs {
+  static constexpr int kOutputs = 2, kInputs = 4, kProducts = 4;
+  static constexpr bool kUpsamples = false;
   static constexpr float kInput[4][4] = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}};
   static constexpr float kWeight[4][3] = {{1, 0, 0}, {0.5f, 0.5f, 0.5f}, {0.5f, -0.5f, 0.5f}, {0, 0, 1}};
   static constexpr float kOutput[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};
 };
 
-template <>
-struct WinogradMatrices<4> {
+/// F(4, 3); interpolation points 0, 1, -1, 2, -2.
+struct FourOutputs {
+  static constexpr int kOutputs = 4, kInputs = 6, kProducts = 6;
+  static constexpr bool kUpsamples = false;
   static constexpr float kInput[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
                                          {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
   static constexpr float kWeight[6][3] = {{1.0f / 4, 0, 0},
@@ -29,6 +32,16 @@ struct WinogradMatrices<4> {
                                           {0, 0, 1}};
   static constexpr float kOutput[4][6] = {
       {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+};
+
+/// F(2, 3) on an image that nearest upsampling doubles. A tile of its pixels is a, b, b, c, so that b - b, the third
+/// product, is zero and falls away: three products for the two outputs a g0 + b (g1 + g2) and b (g0 + g1) + c g2.
+struct TwoOutputsUpsampled {
+  static constexpr int kOutputs = 2, kInputs = 3, kProducts = 3;
+  static constexpr bool kUpsamples = true;
+  static constexpr float kInput[3][3] = {{1, -1, 0}, {0, 1, 0}, {0, 1, -1}};
+  static constexpr float kWeight[3][3] = {{1, 0, 0}, {1, 1, 1}, {0, 0, 1}};
+  static constexpr float kOutput[2][3] = {{1, 1, 0}, {0, 1, -1}};
 };
 
 /// out [R][C'] = matrix [R][C] * in [C][C'], with zeros and ones of the matrix left out by the compiler.
