@@ -110,8 +110,12 @@ class Winograd {
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
       const std::int64_t output_size = kPanel * M * M * kBlock;
       for_each_task(shape_.nets * blocks, weight_size + product_size + output_size,
-                    [&](std::int64_t task, float* buffer) {
+                    [&](std::int64_t task, std::int64_t next, float* buffer) {
                       const std::int64_t net = task / blocks, channel = task % blocks * kBlock;
+                      // Filters of all nets follow one another.
+                      const float* next_filters = w + (next / blocks * cout() + next % blocks * kBlock) * kTaps * cin();
+                      const std::int64_t next_rows =
+                          waits_for_weights(panels, next) ? kTaps * std::min(kBlock, cout() - next % blocks * kBlock) : 0;
                       const std::int64_t count = std::min(kBlock, cout() - channel);
                       float* weights = buffer;
                       float* products = buffer + weight_size;
@@ -119,9 +123,11 @@ class Winograd {
                       transform_weights(w + (net * cout() + channel) * kTaps * cin(), count, weights, weight_step, row);
                       for (std::int64_t panel = 0; panel < panels; ++panel) {
                         const float* input = inputs.data + (net * panels + panel) * P * input_step;
-                        for (int p = 0; p < P; ++p)
+                        for (int p = 0; p < P; ++p) {
+                          if (panel == 0) prefetch_rows(next_filters, next_rows, cin(), p);
                           multiply_panel({weights + p * weight_step, row, 1}, count, input + p * input_step, cin(),
                                          products + p * product_step, kPanel);
+                        }
                         transform_products(products, product_step, count, outputs);
                         write_outputs(outputs, count, net, channel, first, samples, panel, epilogue, y);
                       }
@@ -137,8 +143,10 @@ class Winograd {
       const std::int64_t blocks = cin() / kPanel;
       const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(kPanel * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
-      for_each_task(shape_.nets * blocks, weight_size + product_size, [&](std::int64_t task, float* buffer) {
+      for_each_task(shape_.nets * blocks, weight_size + product_size, [&](std::int64_t task, std::int64_t next, float* buffer) {
         const std::int64_t net = task / blocks, channel = task % blocks * kPanel;
+        const float* next_columns = w + next / blocks * cout() * kTaps * cin() + next % blocks * kPanel;
+        const std::int64_t next_rows = waits_for_weights(ceil_div(tiles, kPanel), next) ? kTaps * cout() : 0;
         float* weights = buffer;
         float* products = buffer + weight_size;
         transform_weight_columns(w + net * cout() * kTaps * cin() + channel, weights, weight_step);
@@ -147,9 +155,11 @@ class Winograd {
             std::fill_n(dx + ((net * shape_.n + first) * shape_.h * shape_.w + pixel) * cin() + channel, kPanel, 0.0f);
         for (std::int64_t tile = 0; tile < tiles; tile += kPanel) {
           const std::int64_t count = std::min<std::int64_t>(kPanel, tiles - tile);
-          for (int p = 0; p < P; ++p)
+          for (int p = 0; p < P; ++p) {
+            if (tile == 0) prefetch_rows(next_columns, next_rows, cin(), p, kPanel);
             multiply_panel({gradients.at(net, p, 0, tile), gradients.row, 1}, count, weights + p * weight_step, cout(),
                            products + p * product_step, kPanel);
+          }
           for (std::int64_t i = 0; i < count; ++i)
             scatter(products + i * kPanel, product_step, net, first, tile + i, channel, dx);
         }
@@ -176,7 +186,7 @@ class Winograd {
       });
       const std::int64_t blocks = cout() / block;
       const WriteMode chunk_mode = first == 0 ? mode : WriteMode::accumulate;
-      for_each_task(shape_.nets * blocks, P * product_step, [&](std::int64_t task, float* products) {
+      for_each_task(shape_.nets * blocks, P * product_step, [&](std::int64_t task, std::int64_t, float* products) {
         const std::int64_t net = task / blocks, channel = task % blocks * block;
         for (std::int64_t panel = 0; panel < panels; ++panel) {
           const float* input = inputs.data + (net * panels + panel) * P * input_step;
@@ -208,15 +218,29 @@ class Winograd {
     }
   }
 
-  /// body(task, buffer) in parallel, with a buffer for each thread that stays in its cache.
+  /// Whether there is a next task whose weights take longer to come than the few products of this one.
+  static bool waits_for_weights(std::int64_t panels, std::int64_t next) { return next >= 0 && panels <= 4; }
+
+  /// Asks for part `p` of P of some rows of weights, `width` floats each (all of the row by default), so that memory
+  /// works while products are computed.
+  static void prefetch_rows(const float* w, std::int64_t rows, std::int64_t step, int p, std::int64_t width = 0) {
+    constexpr std::int64_t kLine = 16;
+    for (std::int64_t row = rows * p / P; row < rows * (p + 1) / P; ++row)
+      for (std::int64_t i = 0; i < (width > 0 ? width : step); i += kLine) __builtin_prefetch(w + row * step + i, 0, 2);
+  }
+
+  /// body(task, a task that this thread may get next or -1, buffer) in parallel, with a buffer for each thread that
+  /// stays in its cache.
   template <class Body>
   void for_each_task(std::int64_t tasks, std::int64_t buffer_size, const Body& body) const {
     const std::int64_t workers = std::min<std::int64_t>(stream_.pool().size(), tasks);
     const View<float> buffers = scratch({workers, ceil_div(buffer_size, 64) * 64});
     std::atomic<std::int64_t> next{0};
     stream_.pool().parallel_for(workers, [&](std::int64_t worker) {
-      for (std::int64_t task = next++; task < tasks; task = next++)
-        body(task, buffers.data + worker * buffers.shape[1]);
+      for (std::int64_t task = next++; task < tasks; task = next++) {
+        const std::int64_t guess = task + workers < tasks ? task + workers : -1;
+        body(task, guess, buffers.data + worker * buffers.shape[1]);
+      }
     });
   }
 
