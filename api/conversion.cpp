@@ -27,7 +27,7 @@ double determinant(const Affine& a) {
 
 void check_affine(const Affine& a, const std::array<double, 3>& spacing, const char* name) {
   for (const auto& row : a)
-    for (double element : row) CLADE_CHECK(std::isfinite(element), ErrorCode::input, name, " holds ", element);
+    for (double element : row) CLADE_CHECK(std::abs(element) <= kFarthest, ErrorCode::input, name, " holds ", element);
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const double length = column_length(a, axis);
     CLADE_CHECK(std::abs(length - spacing[axis]) <= kSpacingTolerance * spacing[axis], ErrorCode::input, "spacing ",
@@ -56,8 +56,8 @@ clade::Geometry to_internal(const Geometry& geometry) {
     const int size = geometry.size[axis];
     const double spacing = geometry.spacing[axis];
     CLADE_CHECK(size >= 1, ErrorCode::input, "size of axis ", "ijk"[axis], " is ", size);
-    CLADE_CHECK(std::isfinite(spacing) && spacing > 0.0, ErrorCode::input, "spacing of axis ", "ijk"[axis], " is ",
-                spacing);
+    CLADE_CHECK(spacing >= kFinestSpacing && spacing <= kCoarsestSpacing, ErrorCode::input, "spacing of axis ",
+                "ijk"[axis], " is ", spacing, " mm");
     voxels *= size;
   }
   CLADE_CHECK(voxels <= kMaxVoxels, ErrorCode::input, "a volume of ", voxels, " voxels");

@@ -38,8 +38,6 @@ constexpr double kFormTolerance = 0.01;
 constexpr double kSingular = 1e-6;
 // Cosine of the angle between two voxel axes from which on they are called slanted.
 constexpr double kSlanted = 0.01;
-// Limits in mm that hold from electron microscopes to whole bodies, and keep all arithmetic within floats.
-constexpr double kFinestSpacing = 1e-6, kCoarsestSpacing = 1e6, kFarthest = 1e9;
 // A file that claims to be compressed better than this is inflated once to see, before memory is taken for it.
 constexpr std::uint64_t kPlausibleInflation = 64;
 
@@ -264,6 +262,8 @@ Geometry read_geometry(const nifti_2_header& fields, const std::string& name, co
     check_affine(geometry.sform, "sform");
     for (std::size_t axis = 0; axis < 3; ++axis) {
       const double length = column_length(geometry.sform, axis);
+      CLADE_CHECK(length >= kFinestSpacing && length <= kCoarsestSpacing, ErrorCode::input, "the sform makes axis ",
+                  "ijk"[axis], " one of ", length, " mm a voxel; correct the header");
       if (std::abs(length - geometry.spacing[axis]) <= kSpacingTolerance * geometry.spacing[axis]) continue;
       log.warning(name, ": spacing ", geometry.spacing[axis], " mm of axis ", "ijk"[axis], " is ", length,
                   " mm by the sform; using the sform");

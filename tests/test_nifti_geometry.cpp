@@ -251,6 +251,9 @@ TEST_CASE("lengths beyond anything that is scanned are refused", "[nifti][geomet
   bytes = plain_file(folder);
   put(bytes, kSrow + 12, 1e12f);
   CHECK(contains(refusal(folder, bytes), "sform holds 1e+12"));
+  bytes = plain_file(folder);
+  put(bytes, kSrow, 1e-30f);
+  CHECK(contains(refusal(folder, bytes), "the sform makes axis i one of 1e-30 mm a voxel"));
 }
 
 TEST_CASE("64-bit integers and doubles are read to the nearest float", "[nifti]") {
