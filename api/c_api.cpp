@@ -74,7 +74,9 @@ template <class Options>
 Options complete(const Options* given) {
   Options result{};
   if (!given) return result;
-  require(given->struct_size >= sizeof(std::size_t), "struct_size of the options is not set");
+  // A size that no version had could end within a pointer.
+  require(given->struct_size >= sizeof(std::size_t) && given->struct_size % alignof(Options) == 0,
+          "struct_size of the options is not set to their size");
   std::memcpy(static_cast<void*>(&result), given, std::min(given->struct_size, sizeof(Options)));
   return result;
 }

@@ -13,6 +13,8 @@ namespace {
 constexpr double kSpacingTolerance = 0.01;
 // A determinant below this share of the product of the column lengths: the axes lie in a plane.
 constexpr double kSingular = 1e-6;
+// Cosine of the angle between two axes from which on they are called slanted.
+constexpr double kSlanted = 0.01;
 // More voxels than any memory holds; products below it fit all integers in use.
 constexpr double kMaxVoxels = 1e15;
 
@@ -25,7 +27,7 @@ double determinant(const Affine& a) {
 
 void check_affine(const Affine& a, const std::array<double, 3>& spacing, const char* name) {
   for (const auto& row : a)
-    for (double element : row) CLADE_CHECK(std::isfinite(element), ErrorCode::input, name, " holds ", element);
+    for (double element : row) CLADE_CHECK(std::abs(element) <= kFarthest, ErrorCode::input, name, " holds ", element);
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const double length = column_length(a, axis);
     CLADE_CHECK(std::abs(length - spacing[axis]) <= kSpacingTolerance * spacing[axis], ErrorCode::input, "spacing ",
@@ -33,6 +35,16 @@ void check_affine(const Affine& a, const std::array<double, 3>& spacing, const c
   }
   CLADE_CHECK(std::abs(determinant(a)) > kSingular * spacing[0] * spacing[1] * spacing[2], ErrorCode::input, name,
               " is singular");
+}
+
+// Files hold a qform as a rotation: it cannot be slanted.
+void check_right_angles(const Affine& a) {
+  for (std::size_t first = 0; first < 3; ++first)
+    for (std::size_t second = first + 1; second < 3; ++second) {
+      const double product = a[0][first] * a[0][second] + a[1][first] * a[1][second] + a[2][first] * a[2][second];
+      CLADE_CHECK(std::abs(product) <= kSlanted * column_length(a, first) * column_length(a, second), ErrorCode::input,
+                  "the axes of the qform are not at right angles; a slanted volume needs an sform");
+    }
 }
 
 }  // namespace
@@ -44,8 +56,8 @@ clade::Geometry to_internal(const Geometry& geometry) {
     const int size = geometry.size[axis];
     const double spacing = geometry.spacing[axis];
     CLADE_CHECK(size >= 1, ErrorCode::input, "size of axis ", "ijk"[axis], " is ", size);
-    CLADE_CHECK(std::isfinite(spacing) && spacing > 0.0, ErrorCode::input, "spacing of axis ", "ijk"[axis], " is ",
-                spacing);
+    CLADE_CHECK(spacing >= kFinestSpacing && spacing <= kCoarsestSpacing, ErrorCode::input, "spacing of axis ",
+                "ijk"[axis], " is ", spacing, " mm");
     voxels *= size;
   }
   CLADE_CHECK(voxels <= kMaxVoxels, ErrorCode::input, "a volume of ", voxels, " voxels");
@@ -63,6 +75,7 @@ clade::Geometry to_internal(const Geometry& geometry) {
   if (result.qform_code > 0) {
     result.qform = result.sform_code > 0 ? geometry.qform : result.affine;
     check_affine(result.qform, result.spacing, "qform");
+    check_right_angles(result.qform);
   }
   return result;
 }

@@ -15,6 +15,8 @@ constexpr double kClearlyLarger = 1.5;
 constexpr double kRounding = 1e-6;
 // More samples along one axis than any scanner makes; a header that asks for more is wrong.
 constexpr double kMaxSamples = 1 << 20;
+// More voxels than any memory holds; with both limits sizes in bytes and positions of tiles fit their integers.
+constexpr double kMaxVoxels = 1e15;
 
 constexpr char kAxisNames[] = "ijk";
 
@@ -112,6 +114,12 @@ Geometry isotropic_grid(const Geometry& geometry, const PlaneAxes& axes) {
               kAxisNames[axes.shared]);
   CLADE_CHECK(new_size <= kMaxSamples, ErrorCode::input, "spacing ", old_spacing, " mm over ", new_spacing,
               " mm would need ", new_size, " slices");
+  double voxels = new_size / size;
+  for (int extent : geometry.size) {
+    CLADE_CHECK(extent <= kMaxSamples, ErrorCode::input, "an axis of ", extent, " voxels");
+    voxels *= extent;
+  }
+  CLADE_CHECK(voxels <= kMaxVoxels, ErrorCode::input, "the result would have ", voxels, " voxels");
   return resample_axis(geometry, axes.slice, static_cast<int>(new_size), new_spacing);
 }
 

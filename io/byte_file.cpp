@@ -23,19 +23,19 @@ constexpr std::uint64_t kMaxInflation = 1032;
 
 }  // namespace
 
-ByteReader::ByteReader(const std::filesystem::path& path) : file_(nullptr), size_limit_(0) {
+ByteReader::ByteReader(const std::filesystem::path& path) : file_(nullptr), file_size_(0), size_limit_(0) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   CLADE_CHECK(std::filesystem::exists(status), ErrorCode::input, "no such file");
   CLADE_CHECK(std::filesystem::is_regular_file(status), ErrorCode::input, "not a regular file");
-  const std::uint64_t size = std::filesystem::file_size(path, error);
+  file_size_ = std::filesystem::file_size(path, error);
   CLADE_CHECK(!error, ErrorCode::input, error.message());
-  CLADE_CHECK(size > 0, ErrorCode::input, "the file is empty");
+  CLADE_CHECK(file_size_ > 0, ErrorCode::input, "the file is empty");
   errno = 0;
   file_ = gzopen(path.c_str(), "rb");
   CLADE_CHECK(file_, ErrorCode::input, "cannot open: ", std::strerror(errno ? errno : ENOMEM));
   gzbuffer(file_, kBuffer);
-  size_limit_ = gzdirect(file_) ? size : size * kMaxInflation;
+  size_limit_ = gzdirect(file_) ? file_size_ : file_size_ * kMaxInflation;
 }
 
 ByteReader::~ByteReader() { gzclose(file_); }
@@ -69,10 +69,11 @@ void ByteReader::skip(std::uint64_t size) {
   }
 }
 
-void ByteReader::finish() {
+std::uint64_t ByteReader::finish() {
   std::vector<std::byte> sink(kBuffer);
-  while (read_some(sink.data(), sink.size()) > 0) {
-  }
+  std::uint64_t rest = 0;
+  while (const std::size_t count = read_some(sink.data(), sink.size())) rest += count;
+  return rest;
 }
 
 ByteWriter::ByteWriter(const std::filesystem::path& path, Compression compression, std::filesystem::path name,

@@ -26,17 +26,21 @@ class ByteReader {
 
   /// Upper bound on the bytes that the file can hold once inflated: what a header claims beyond it is a lie.
   std::uint64_t size_limit() const { return size_limit_; }
+  /// Bytes on disk.
+  std::uint64_t file_size() const { return file_size_; }
 
   /// Exactly `size` bytes. Throws Error(input) if the file ends before or is damaged.
   void read(void* to, std::size_t size);
   void skip(std::uint64_t size);
-  /// Reads on to the end, where gzip holds its checksum. Throws Error(input) if the file is damaged.
-  void finish();
+  /// At most `size` bytes; returns how many there were. Throws Error(input) if the file is damaged.
+  std::size_t read_some(void* to, std::size_t size);
+  /// Reads on to the end, where gzip holds its checksum; returns how many bytes were left. Throws Error(input) if the
+  /// file is damaged.
+  std::uint64_t finish();
 
  private:
-  std::size_t read_some(void* to, std::size_t size);
-
   gzFile_s* file_;
+  std::uint64_t file_size_;
   std::uint64_t size_limit_;
 };
 

@@ -9,9 +9,12 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
+#include <numbers>
 
 #include "core/atomic_file.h"
 #include "io/byte_file.h"
+#include "io/nifti_files.h"
 #include "io/voxel_codec.h"
 
 namespace clade {
@@ -23,6 +26,8 @@ constexpr std::int32_t kSize2 = 540;
 constexpr std::size_t kExtender = 4;  // no extensions follow
 constexpr char kMagic1[4] = {'n', '+', '1', '\0'};
 constexpr char kMagic2[8] = {'n', '+', '2', '\0', '\r', '\n', '\032', '\n'};
+// In the header of a pair of files, 'i' stands for '+'.
+constexpr std::size_t kMagicKind = 1;
 constexpr std::size_t kChunkVoxels = std::size_t{1} << 18;
 
 // Spacing and the lengths of the affine's columns may differ by this share before one of them is called wrong.
@@ -31,6 +36,10 @@ constexpr double kSpacingTolerance = 0.01;
 constexpr double kFormTolerance = 0.01;
 // A determinant below this share of the product of the column lengths: the axes lie in a plane.
 constexpr double kSingular = 1e-6;
+// Cosine of the angle between two voxel axes from which on they are called slanted.
+constexpr double kSlanted = 0.01;
+// A file that claims to be compressed better than this is inflated once to see, before memory is taken for it.
+constexpr std::uint64_t kPlausibleInflation = 64;
 
 struct TypeCode {
   VoxelType type;
@@ -48,6 +57,7 @@ struct Header {
   nifti_2_header fields{};
   int version = 1;
   bool swapped = false;
+  bool pair = false;  // the voxels are in a file of their own
 };
 
 template <class To, class From, std::size_t Size>
@@ -90,10 +100,12 @@ Layout read_layout(ByteReader& reader, std::int32_t first_word) {
   return layout;
 }
 
-void check_magic(const char* magic, const char* expected, std::size_t size) {
-  CLADE_CHECK(std::memcmp(magic, "ni", 2) != 0, ErrorCode::input,
-              "header of a pair of files; only single-file NIfTI (.nii, .nii.gz) is read");
-  CLADE_CHECK(std::memcmp(magic, expected, size) == 0, ErrorCode::input, "not a NIfTI file");
+// True for the header of a pair of files.
+bool check_magic(const char* magic, const char* expected, std::size_t size) {
+  CLADE_CHECK(magic[0] == expected[0] && std::memcmp(magic + 2, expected + 2, size - 2) == 0 &&
+                  (magic[kMagicKind] == '+' || magic[kMagicKind] == 'i'),
+              ErrorCode::input, "not a NIfTI file (an Analyze 7.5 file does not say how it lies in space: convert it)");
+  return magic[kMagicKind] == 'i';
 }
 
 Header read_header(ByteReader& reader) {
@@ -108,7 +120,7 @@ Header read_header(ByteReader& reader) {
   CLADE_CHECK(native_size == kSize1 || native_size == kSize2, ErrorCode::input, "not a NIfTI file");
   if (native_size == kSize1) {
     auto layout = read_layout<nifti_1_header>(reader, size);
-    check_magic(layout.magic, kMagic1, sizeof(kMagic1));
+    header.pair = check_magic(layout.magic, kMagic1, sizeof(kMagic1));
     if (header.swapped) nifti_swap_as_nifti1(&layout);
     // 2^53: beyond it a float holds no exact offset, and no file reaches it.
     CLADE_CHECK(layout.vox_offset >= 0.0f && layout.vox_offset < 0x1p53f, ErrorCode::input, "voxel offset is ",
@@ -117,7 +129,7 @@ Header read_header(ByteReader& reader) {
     header.fields.vox_offset = static_cast<std::int64_t>(layout.vox_offset);
   } else {
     header.fields = read_layout<nifti_2_header>(reader, size);
-    check_magic(header.fields.magic, kMagic2, sizeof(kMagic2));
+    header.pair = check_magic(header.fields.magic, kMagic2, sizeof(kMagic2));
     if (header.swapped) nifti_swap_as_nifti2(&header.fields);
     header.version = 2;
   }
@@ -128,7 +140,7 @@ VoxelType voxel_type(const nifti_2_header& fields) {
   for (const TypeCode& entry : kTypes)
     if (entry.code == fields.datatype) return entry.type;
   fail(ErrorCode::input, "voxel type ", nifti_datatype_string(fields.datatype), " (code ", fields.datatype,
-       ") is not supported");
+       ") is not supported; convert it to a scalar one, int8 to float64");
 }
 
 std::array<int, 3> grid_size(const nifti_2_header& fields) {
@@ -136,7 +148,8 @@ std::array<int, 3> grid_size(const nifti_2_header& fields) {
   CLADE_CHECK(rank >= 1 && rank <= 7, ErrorCode::input, "dim[0] is ", rank, ", expected 3");
   CLADE_CHECK(rank >= 3, ErrorCode::input, "the image has ", rank, " dimensions, expected 3");
   for (std::int64_t d = 4; d <= rank; ++d)
-    CLADE_CHECK(fields.dim[d] == 1, ErrorCode::input, "not a single volume: dim[", d, "] is ", fields.dim[d]);
+    CLADE_CHECK(fields.dim[d] == 1, ErrorCode::input, "not a single volume: dim[", d, "] is ", fields.dim[d],
+                fields.dim[d] > 1 ? "; split the series into files of one volume" : "");
   std::array<int, 3> size{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const std::int64_t extent = fields.dim[axis + 1];
@@ -147,14 +160,19 @@ std::array<int, 3> grid_size(const nifti_2_header& fields) {
   return size;
 }
 
-double millimetres_per_unit(int xyzt_units) {
-  switch (XYZT_TO_SPACE(xyzt_units)) {
+double millimetres_per_unit(int xyzt_units, const std::string& name, const Log& log) {
+  const int unit = XYZT_TO_SPACE(xyzt_units);
+  switch (unit) {
     case NIFTI_UNITS_METER:
       return 1e3;
     case NIFTI_UNITS_MICRON:
       return 1e-3;
+    case NIFTI_UNITS_MM:
+    case NIFTI_UNITS_UNKNOWN:
+      return 1.0;
     default:
-      return 1.0;  // millimetres, or not said
+      log.warning(name, ": unknown unit of length (code ", unit, "), taken for millimetres");
+      return 1.0;
   }
 }
 
@@ -164,7 +182,7 @@ double column_length(const Affine& affine, std::size_t axis) {
 
 void check_affine(const Affine& a, const char* name) {
   for (const auto& row : a)
-    for (double element : row) CLADE_CHECK(std::isfinite(element), ErrorCode::input, name, " holds ", element);
+    for (double element : row) CLADE_CHECK(std::abs(element) <= kFarthest, ErrorCode::input, name, " holds ", element);
   const double determinant = a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) -
                              a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
                              a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
@@ -191,6 +209,12 @@ Affine read_sform(const nifti_2_header& f, double unit) {
   return affine;
 }
 
+Affine scaling(const std::array<double, 3>& spacing) {
+  Affine affine{};
+  for (std::size_t axis = 0; axis < 3; ++axis) affine[axis][axis] = spacing[axis];
+  return affine;
+}
+
 double largest_difference(const Affine& a, const Affine& b) {
   double largest = 0.0;
   for (std::size_t row = 0; row < 3; ++row)
@@ -199,98 +223,186 @@ double largest_difference(const Affine& a, const Affine& b) {
   return largest;
 }
 
+// Along such axes the volume is interpolated as it was scanned: nothing is lost, but patches show the slant.
+void warn_of_slant(const Affine& a, const std::string& name, const Log& log) {
+  for (std::size_t first = 0; first < 3; ++first)
+    for (std::size_t second = first + 1; second < 3; ++second) {
+      const double product = a[0][first] * a[0][second] + a[1][first] * a[1][second] + a[2][first] * a[2][second];
+      const double cosine = product / (column_length(a, first) * column_length(a, second));
+      if (std::abs(cosine) <= kSlanted) continue;
+      log.warning(name, ": axes ", "ijk"[first], " and ", "ijk"[second], " meet at ",
+                  std::round(std::acos(cosine) * 1800.0 / std::numbers::pi) / 10.0,
+                  " degrees (a tilted gantry?); the result is slanted like the input");
+    }
+}
+
+std::array<double, 3> read_spacing(const nifti_2_header& fields, double unit) {
+  std::array<double, 3> spacing{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    spacing[axis] = fields.pixdim[axis + 1] * unit;
+    CLADE_CHECK(spacing[axis] >= kFinestSpacing && spacing[axis] <= kCoarsestSpacing, ErrorCode::input,
+                "spacing pixdim[", axis + 1, "] is ", fields.pixdim[axis + 1],
+                unit == 1.0  ? " mm"
+                : unit > 1.0 ? " m"
+                             : " micrometres",
+                "; correct the header");
+  }
+  return spacing;
+}
+
 Geometry read_geometry(const nifti_2_header& fields, const std::string& name, const Log& log) {
   Geometry geometry;
   geometry.size = grid_size(fields);
-  const double unit = millimetres_per_unit(fields.xyzt_units);
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const double spacing = fields.pixdim[axis + 1];
-    CLADE_CHECK(std::isfinite(spacing) && spacing > 0.0, ErrorCode::input, "spacing pixdim[", axis + 1, "] is ",
-                spacing);
-    geometry.spacing[axis] = spacing * unit;
-    geometry.affine[axis][axis] = geometry.spacing[axis];
-  }
+  const double unit = millimetres_per_unit(fields.xyzt_units, name, log);
+  geometry.spacing = read_spacing(fields, unit);
   geometry.qform_code = std::max(fields.qform_code, 0);
   geometry.sform_code = std::max(fields.sform_code, 0);
-  if (geometry.qform_code > 0) {
-    geometry.qform = read_qform(fields, geometry.spacing, unit);
-    check_affine(geometry.qform, "qform");
-    geometry.affine = geometry.qform;
-  }
   if (geometry.sform_code > 0) {
     geometry.sform = read_sform(fields, unit);
     check_affine(geometry.sform, "sform");
-    geometry.affine = geometry.sform;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      const double length = column_length(geometry.sform, axis);
+      CLADE_CHECK(length >= kFinestSpacing && length <= kCoarsestSpacing, ErrorCode::input, "the sform makes axis ",
+                  "ijk"[axis], " one of ", length, " mm a voxel; correct the header");
+      if (std::abs(length - geometry.spacing[axis]) <= kSpacingTolerance * geometry.spacing[axis]) continue;
+      log.warning(name, ": spacing ", geometry.spacing[axis], " mm of axis ", "ijk"[axis], " is ", length,
+                  " mm by the sform; using the sform");
+      geometry.spacing[axis] = length;
+    }
+  }
+  if (geometry.qform_code > 0) {
+    // It has no lengths of its own: those of the file's spacing, or what has just taken their place.
+    geometry.qform = read_qform(fields, geometry.spacing, unit);
+    check_affine(geometry.qform, "qform");
   }
   if (geometry.qform_code > 0 && geometry.sform_code > 0) {
     const double finest = *std::min_element(geometry.spacing.begin(), geometry.spacing.end());
     if (largest_difference(geometry.qform, geometry.sform) > kFormTolerance * finest)
       log.warning(name, ": sform and qform disagree; using the sform");
   }
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const double length = column_length(geometry.affine, axis);
-    if (std::abs(length - geometry.spacing[axis]) <= kSpacingTolerance * geometry.spacing[axis]) continue;
-    log.warning(name, ": spacing ", geometry.spacing[axis], " mm of axis ", "ijk"[axis], " is ", length,
-                " mm by the affine; using the affine");
-    geometry.spacing[axis] = length;
-  }
+  if (geometry.qform_code == 0 && geometry.sform_code == 0)
+    log.warning(name, ": neither sform nor qform; the voxel axes are taken to run to the right, to the front and up");
+  geometry.affine = geometry.sform_code > 0   ? geometry.sform
+                    : geometry.qform_code > 0 ? geometry.qform
+                                              : scaling(geometry.spacing);
+  warn_of_slant(geometry.affine, name, log);
   return geometry;
 }
 
-// Everything but the voxels, and how to get at them.
-struct Description {
+// Everything but the voxels, and where they are.
+struct Source {
   Volume volume;
-  std::uint64_t gap = 0;  // bytes between the end of the header and the voxels
+  std::filesystem::path file;          // that holds the voxels
+  std::unique_ptr<ByteReader> reader;  // of that file, `gap` bytes before them
+  std::uint64_t gap = 0;
+  std::uint64_t end = 0;  // of the voxels, in bytes from the start of the file
   bool swapped = false;
 };
 
-Description describe(ByteReader& reader, const std::string& name, const Log& log) {
-  const Header header = read_header(reader);
+void read_scaling(const nifti_2_header& fields, Volume& volume) {
+  // A slope of 0 means "not scaled"; some writers say so with NaN.
+  if (std::isnan(fields.scl_slope) || fields.scl_slope == 0.0) return;
+  CLADE_CHECK(std::isfinite(fields.scl_slope), ErrorCode::input, "scl_slope is ", fields.scl_slope);
+  CLADE_CHECK(std::isfinite(fields.scl_inter), ErrorCode::input, "scl_inter is ", fields.scl_inter);
+  volume.slope = fields.scl_slope;
+  volume.intercept = fields.scl_inter;
+}
+
+// Reads the four bytes behind the header that say whether extensions follow; true if they could be read.
+bool skip_extender(ByteReader& reader, const std::string& name, const Log& log) {
+  char extender[kExtender] = {};
+  if (reader.read_some(extender, kExtender) < kExtender) return false;
+  if (extender[0] != 0) log.warning(name, ": extensions of the header are not kept");
+  return true;
+}
+
+// Divides, as the product of hostile extents may not fit any integer.
+bool fits(const Geometry& geometry, VoxelType type, std::uint64_t offset, std::uint64_t limit) {
+  if (offset > limit) return false;
+  std::uint64_t room = (limit - offset) / voxel_bytes(type);
+  for (int extent : geometry.size) room /= static_cast<std::uint64_t>(extent);
+  return room >= 1;
+}
+
+Source open_source(const std::filesystem::path& path, const Log& log) {
+  const std::string name = path.string();
+  const NiftiFiles files = nifti_files(path);
+  Source source;
+  source.file = files.header;
+  source.reader = std::make_unique<ByteReader>(files.header);
+  const Header header = read_header(*source.reader);
   const nifti_2_header& fields = header.fields;
-  Description result;
-  result.swapped = header.swapped;
-  Volume& volume = result.volume;
+  CLADE_CHECK(!header.pair || files.is_pair(), ErrorCode::input,
+              "its voxels are in another file; give the two names that end in .hdr and .img");
+  CLADE_CHECK(header.pair || !files.is_pair(), ErrorCode::input,
+              "its header says that the voxels follow in the same file; give it a name that ends in .nii");
+  source.swapped = header.swapped;
+  Volume& volume = source.volume;
   volume.nifti_version = header.version;
   volume.geometry = read_geometry(fields, name, log);
   volume.stored_type = voxel_type(fields);
   volume.description.assign(fields.descrip, strnlen(fields.descrip, sizeof(fields.descrip)));
-  // A slope of 0 means "not scaled"; some writers say so with NaN.
-  if (std::isfinite(fields.scl_slope) && fields.scl_slope != 0.0) {
-    CLADE_CHECK(std::isfinite(fields.scl_inter), ErrorCode::input, "scl_inter is ", fields.scl_inter);
-    volume.slope = fields.scl_slope;
-    volume.intercept = fields.scl_inter;
-  }
+  read_scaling(fields, volume);
 
-  const auto header_size = static_cast<std::uint64_t>(header.version == 1 ? kSize1 : kSize2);
+  auto position = static_cast<std::uint64_t>(header.version == 1 ? kSize1 : kSize2);
   // Some writers leave the offset at 0.
-  const std::int64_t offset =
-      fields.vox_offset == 0 ? static_cast<std::int64_t>(header_size + kExtender) : fields.vox_offset;
-  CLADE_CHECK(offset >= static_cast<std::int64_t>(header_size), ErrorCode::input, "voxel offset ", offset,
-              " lies inside the header");
-  result.gap = static_cast<std::uint64_t>(offset) - header_size;
-
-  // By division, as the product of hostile extents may not fit any integer.
-  const std::uint64_t limit = reader.size_limit();
-  std::uint64_t room = static_cast<std::uint64_t>(offset) > limit ? 0 : limit - static_cast<std::uint64_t>(offset);
-  room /= voxel_bytes(volume.stored_type);
+  const std::int64_t implied = header.pair ? 0 : static_cast<std::int64_t>(position + kExtender);
+  const std::int64_t offset = fields.vox_offset == 0 ? implied : fields.vox_offset;
+  const std::int64_t least = header.pair ? 0 : static_cast<std::int64_t>(position);
+  CLADE_CHECK(offset >= least, ErrorCode::input, "voxel offset ", offset, " lies inside the header");
+  const auto start = static_cast<std::uint64_t>(offset);
+  if ((header.pair || start >= position + kExtender) && skip_extender(*source.reader, name, log)) position += kExtender;
+  if (header.pair) {
+    source.file = files.voxels;
+    source.reader =
+        with_context(files.voxels.filename().string(), [&] { return std::make_unique<ByteReader>(files.voxels); });
+    position = 0;
+  }
   const auto& size = volume.geometry.size;
-  for (int extent : size) room /= static_cast<std::uint64_t>(extent);
-  CLADE_CHECK(room >= 1, ErrorCode::input, "the file is truncated: too short for ", size[0], " x ", size[1], " x ",
-              size[2], " voxels");
-  return result;
+  CLADE_CHECK(fits(volume.geometry, volume.stored_type, start, source.reader->size_limit()), ErrorCode::input,
+              "the file is truncated: too short for ", size[0], " x ", size[1], " x ", size[2], " voxels");
+  source.gap = start - position;
+  source.end = start + static_cast<std::uint64_t>(volume.geometry.voxel_count()) * voxel_bytes(volume.stored_type);
+  return source;
 }
 
-void check_finite(const Geometry& geometry, const float* values, std::size_t first, std::size_t count) {
+bool is_odd(float value, NanVoxels nan) {
+  const bool background = std::isnan(value) || value == -std::numeric_limits<float>::infinity();
+  return !std::isfinite(value) && !(background && nan == NanVoxels::background);
+}
+
+void check_values(const Geometry& geometry, NanVoxels nan, const float* values, std::size_t first, std::size_t count) {
   for (std::size_t v = 0; v < count; ++v) {
-    if (std::isfinite(values[v])) continue;
+    if (!is_odd(values[v], nan)) continue;
     const auto index = static_cast<std::int64_t>(first + v);
     fail(ErrorCode::input, "voxel (", index % geometry.size[0], ", ", index / geometry.stride(1) % geometry.size[1],
-         ", ", index / geometry.stride(2), ") is ", values[v]);
+         ", ", index / geometry.stride(2), ") is ", values[v],
+         nan == NanVoxels::refuse ? "; where that is padding, --nan-is-background takes it for the least value" : "");
   }
 }
 
-void read_voxels(ByteReader& reader, const Description& description, Volume& volume) {
-  reader.skip(description.gap);
+void fill_background(std::vector<float>& voxels, const std::string& name, const Log& log) {
+  float least = std::numeric_limits<float>::infinity();
+  std::size_t filled = 0;
+  for (float voxel : voxels) {
+    if (std::isfinite(voxel)) {
+      least = std::min(least, voxel);
+    } else {
+      ++filled;
+    }
+  }
+  if (filled == 0) return;
+  CLADE_CHECK(filled < voxels.size(), ErrorCode::input, "no voxel is a number");
+  for (float& voxel : voxels)
+    if (!std::isfinite(voxel)) voxel = least;
+  log.info(name, ": ", filled, " voxels that are no numbers became background (", least, ")");
+}
+
+void read_voxels(Source& source, NanVoxels nan, const std::string& name, const Log& log) {
+  ByteReader& reader = *source.reader;
+  Volume& volume = source.volume;
+  if (source.end / kPlausibleInflation > reader.file_size()) ByteReader(source.file).skip(source.end);
+  reader.skip(source.gap);
   const std::size_t bytes = voxel_bytes(volume.stored_type);
   const auto total = static_cast<std::size_t>(volume.geometry.voxel_count());
   volume.voxels.resize(total);
@@ -299,16 +411,25 @@ void read_voxels(ByteReader& reader, const Description& description, Volume& vol
     const std::size_t count = std::min(kChunkVoxels, total - first);
     float* values = volume.voxels.data() + first;
     reader.read(stored.data(), count * bytes);
-    if (description.swapped && bytes > 1)
+    if (source.swapped && bytes > 1)
       nifti_swap_Nbytes(static_cast<std::int64_t>(count), static_cast<int>(bytes), stored.data());
     decode_voxels(volume.stored_type, stored.data(), count, volume.slope, volume.intercept, values);
-    check_finite(volume.geometry, values, first, count);
+    check_values(volume.geometry, nan, values, first, count);
   }
-  reader.finish();
+  if (nan == NanVoxels::background) fill_background(volume.voxels, name, log);
+  const std::uint64_t rest = reader.finish();
+  if (rest > 0) log.warning(name, ": ", rest, " bytes behind the voxels are ignored; are the extents right?");
 }
 
 void write_forms(const Geometry& geometry, nifti_2_header& fields) {
   fields.pixdim[0] = 1.0;
+  if (geometry.qform_code == 0 && geometry.sform_code == 0 && geometry.affine != scaling(geometry.spacing)) {
+    // Resampled, from a file without forms: its new origin must not be lost.
+    Geometry placed = geometry;
+    placed.sform = geometry.affine;
+    placed.sform_code = NIFTI_XFORM_SCANNER_ANAT;
+    return write_forms(placed, fields);
+  }
   fields.qform_code = geometry.qform_code;
   fields.sform_code = geometry.sform_code;
   if (geometry.qform_code > 0) {
@@ -376,21 +497,16 @@ void write_voxels(ByteWriter& writer, const Volume& volume, VoxelType type, doub
 
 }  // namespace
 
-Volume read_nifti(const std::filesystem::path& path, const Log& log) {
+Volume read_nifti(const std::filesystem::path& path, const Log& log, NanVoxels nan) {
   return with_context(path.string(), [&] {
-    ByteReader reader(path);
-    Description description = describe(reader, path.string(), log);
-    Volume volume = std::move(description.volume);
-    read_voxels(reader, description, volume);
-    return volume;
+    Source source = open_source(path, log);
+    read_voxels(source, nan, path.string(), log);
+    return std::move(source.volume);
   });
 }
 
 Volume read_nifti_header(const std::filesystem::path& path, const Log& log) {
-  return with_context(path.string(), [&] {
-    ByteReader reader(path);
-    return describe(reader, path.string(), log).volume;
-  });
+  return with_context(path.string(), [&] { return open_source(path, log).volume; });
 }
 
 void write_nifti(const std::filesystem::path& path, const Volume& volume, VoxelType type, ThreadPool* pool) {
@@ -410,11 +526,6 @@ void write_nifti(const std::filesystem::path& path, const Volume& volume, VoxelT
     write_voxels(writer, volume, type, slope, intercept);
     writer.close();
   });
-}
-
-bool has_nifti_extension(const std::filesystem::path& path) {
-  const std::string name = path.filename().string();
-  return name.ends_with(".nii") || name.ends_with(".nii.gz");
 }
 
 }  // namespace clade

@@ -15,6 +15,10 @@ namespace clade {
 /// RAS+: x right, y anterior, z up.
 using Affine = std::array<std::array<double, 4>, 3>;
 
+/// Limits in mm of spacings and of affines: they hold from electron microscopes to whole bodies, and keep all
+/// arithmetic within floats.
+inline constexpr double kFinestSpacing = 1e-6, kCoarsestSpacing = 1e6, kFarthest = 1e9;
+
 /// Voxel types a file can hold.
 enum class VoxelType { int8, uint8, int16, uint16, int32, uint32, int64, uint64, float32, float64 };
 

@@ -83,8 +83,17 @@ GeneratorConfig generator_config(const std::map<std::string, HostTensor>& tensor
   CLADE_CHECK(base >= 1 && base <= 4096, ErrorCode::model, "tensor ", prefix, ".encoder.0.weight has ", base,
               " output channels");
   config.base_channels = static_cast<int>(base);
-  config.residual_blocks = 0;
-  while (tensors.contains(str(prefix, ".residual.", config.residual_blocks, ".conv1.weight"))) ++config.residual_blocks;
+  // Memory is taken for a network of this size before all of its tensors are looked at: it must be in the file.
+  const auto expect = [&](const std::string& name, std::int64_t out, std::int64_t in, std::int64_t k) {
+    CLADE_CHECK(shape_of(name) == (std::vector<std::int64_t>{out, in, k, k}), ErrorCode::model, "tensor ", prefix, ".",
+                name, " does not fit a network of ", base, " channels");
+  };
+  expect("encoder.0.weight", base, 1, 7);
+  expect("encoder.1.weight", 2 * base, base, 3);
+  expect("encoder.2.weight", 4 * base, 2 * base, 3);
+  const auto conv1 = [&] { return str("residual.", config.residual_blocks, ".conv1.weight"); };
+  for (config.residual_blocks = 0; tensors.contains(prefix + "." + conv1()); ++config.residual_blocks)
+    expect(conv1(), 4 * base, 4 * base, 3);
   config.upsampling = shape_of("decoder.0.weight")[0] == 4 * base ? Upsampling::transposed : Upsampling::resize;
   return config;
 }

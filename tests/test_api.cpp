@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <clade/clade.hpp>
+#include <cstddef>
 #include <limits>
 #include <mutex>
 #include <thread>
@@ -183,6 +184,16 @@ TEST_CASE("errors carry the status of the command line", "[api]") {
   CHECK(fails(Status::input, [](auto& v, auto&) { v.geometry.affine[2][2] = 1.0; }).find("axis k") !=
         std::string::npos);
   fails(Status::input, [](auto& v, auto&) { v.geometry.affine[0][3] = std::numeric_limits<double>::infinity(); });
+  fails(Status::input, [](auto& v, auto&) { v.geometry.affine[0][3] = 1e300; });
+  CHECK(fails(Status::input, [](auto& v, auto&) { v.geometry.spacing[2] = 5e-17; }).find("5e-17 mm") !=
+        std::string::npos);
+  // A qform is a rotation, the affine of a tilted gantry is not.
+  const auto tilt = [](auto& v, auto&) {
+    v.geometry.affine[1][2] = 0.3 * v.geometry.affine[2][2];
+    v.geometry.affine[2][2] *= 0.9539392;
+    v.geometry.qform_code = 1;
+  };
+  CHECK(fails(Status::input, tilt).find("right angles") != std::string::npos);
   fails(Status::usage, [](auto&, auto& o) { o.stride = -1; });
   fails(Status::usage, [](auto&, auto& o) { o.stride = std::numeric_limits<int>::max(); });
   fails(Status::usage, [](auto&, auto& o) { o.slice_axis = "x"; });
@@ -218,6 +229,14 @@ TEST_CASE("the C interface returns statuses and keeps messages apart", "[api]") 
   CHECK(result == nullptr);
   CHECK(std::string(clade_last_error(model)).find("-2") != std::string::npos);
   CHECK(std::string(clade_last_error(other)).empty());
+  // Sizes of no version of the options: the second ends within the pointer `plane`.
+  clade_options cut = CLADE_OPTIONS_INIT;
+  cut.plane = "sagittal";
+  for (std::size_t size : {std::size_t{0}, offsetof(clade_options, plane) + 3}) {
+    cut.struct_size = size;
+    CHECK(clade_model_plan(model, &geometry, &cut, nullptr, nullptr, nullptr) == CLADE_ERROR_USAGE);
+    CHECK(std::string(clade_last_error(model)).find("struct_size") != std::string::npos);
+  }
   clade_volume* volume = nullptr;
   CHECK(clade_volume_read("missing.nii", &volume) == CLADE_ERROR_INPUT);
   clade_model_free(other);

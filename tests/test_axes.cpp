@@ -87,4 +87,10 @@ TEST_CASE("a slice axis that is already fine, or absurd, is refused", "[axes]") 
   CHECK(contains(message, "already as fine"));
   const Geometry absurd = make_geometry({4, 5, 6}, {1e-6, 1e-6, 1e6});
   error_of(ErrorCode::input, [&] { isotropic_grid(absurd, select_axes(absurd, {}, {})); });
+  const Geometry long_axis = make_geometry({2'000'000'000, 5, 6}, {1, 1, 3});
+  CHECK(contains(error_of(ErrorCode::input, [&] { isotropic_grid(long_axis, select_axes(long_axis, {}, {})); }),
+                 "an axis of 2000000000 voxels"));
+  const Geometry huge = make_geometry({1'000'000, 1'000'000, 300'000}, {1, 1, 3});
+  CHECK(contains(error_of(ErrorCode::input, [&] { isotropic_grid(huge, select_axes(huge, {}, {})); }),
+                 "the result would have 9e+17 voxels"));
 }

@@ -62,7 +62,7 @@ void put(std::string& bytes, std::size_t offset, T value) {
   std::memcpy(bytes.data() + offset, &value, sizeof value);
 }
 constexpr std::size_t kDim = 40;
-constexpr std::size_t kPixdim = 76;
+constexpr std::size_t kPixdim = 76, kVoxOffset = 108, kMagic = 344, kVoxels = 352;
 
 std::map<std::string, std::string> contents(const fs::path& folder) {
   std::map<std::string, std::string> files;
@@ -142,6 +142,29 @@ TEST_CASE("clade_train and clade_sr refuse bad volumes with code 3 and leave not
   check_refused(trained, 3, {bad, word});
   // The good volume, its run and the bad volume: nothing half-written stays.
   CHECK(folder.count() == 3);
+}
+
+TEST_CASE("NaN padding is refused, or background for training and application alike", "[cli]") {
+  const TempDir folder;
+  Volume volume = test::random_volume(test::make_geometry({36, 40, 9}, {1, 1, 4.5}));
+  for (std::size_t v = 0; v < 40; ++v) volume.voxels[v] = std::numeric_limits<float>::quiet_NaN();
+  write_nifti(folder / "padded.nii", volume);
+  const auto training = tiny_training(folder / "padded.nii", folder / "run", 2);
+  check_refused(run("clade_train", training), 3, {"padded.nii", "is nan", "--nan-is-background"});
+  CHECK(run("clade_train", with(training, {"--nan-is-background"})).code == 0);
+  CHECK(test::read_bytes(folder / "run" / "config.json").find("\"nan_is_background\": true") != std::string::npos);
+
+  // As a pair of files; several inputs go to a folder as single files.
+  std::string bytes = test::read_bytes(folder / "padded.nii");
+  std::memcpy(bytes.data() + kMagic, "ni1", 4);
+  put(bytes, kVoxOffset, 0.0f);
+  test::write_bytes(folder / "pair.hdr", bytes.substr(0, kVoxels));
+  test::write_bytes(folder / "pair.img", bytes.substr(kVoxels));
+  const std::vector<std::string> application = {"-m", (folder / "run" / "latest.safetensors").string(), "-i",
+                                                (folder / "pair.hdr").string(), "-o", (folder / "out/").string()};
+  check_refused(run("clade_sr", application), 3, {"pair.hdr", "--nan-is-background"});
+  CHECK(run("clade_sr", with(application, {"--nan-is-background"})).code == 0);
+  CHECK(read_nifti(folder / "out/pair_clade.nii.gz").geometry.size[2] == 41);
 }
 
 TEST_CASE("a volume with too few voxels cannot be trained on", "[cli]") {

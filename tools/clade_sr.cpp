@@ -26,6 +26,7 @@ struct ApplyOptions {
   std::string dtype = "float32";
   bool patches = false;
   bool dry_run = false;
+  bool nan_is_background = false;
   std::string preview;
   std::string preview_reference;
 };
@@ -33,7 +34,7 @@ struct ApplyOptions {
 void add_options(CLI::App& app, ApplyOptions& o) {
   const char* files = "Files";
   app.add_option("-m,--model", o.model, "Model (.safetensors)")->required()->group(files);
-  app.add_option("-i,--input", o.inputs, "Volumes (.nii, .nii.gz) or folders of them")->required()->group(files);
+  app.add_option("-i,--input", o.inputs, "Volumes (.nii, .nii.gz, .hdr) or folders of them")->required()->group(files);
   app.add_option("-o,--output", o.output, "Volume; a folder for several inputs, which gets NAME_clade.nii.gz")
       ->required()
       ->group(files);
@@ -58,6 +59,8 @@ void add_options(CLI::App& app, ApplyOptions& o) {
   app.add_option("--plane", o.plane, "Low-resolution plane: sagittal, coronal or axial [model]")->group(how);
   app.add_option("--slice-axis", o.slice_axis, "Axis across the slices: i, j or k [largest spacing]")->group(how);
   app.add_option("--intensity", o.intensity, "minmax, percentile:LO,HI or window:LO,HI [model]")->group(how);
+  app.add_flag("--nan-is-background", o.nan_is_background, "Take voxels that are NaN for the least of the others")
+      ->group(how);
   app.add_option("--norm", o.norm, "demod or instance [model]")->group(how);
   app.add_flag("--dry-run", o.dry_run, "Print the plan on standard output and stop")->group(how);
 }
@@ -78,7 +81,9 @@ std::vector<Job> make_jobs(const ApplyOptions& o) {
   std::set<fs::path> outputs;
   for (const fs::path& input : expand_inputs(o.inputs)) {
     const NiftiName name = split_nifti_name(input);
-    const fs::path output = folder ? fs::path(o.output) / (name.stem + "_clade" + name.ending) : fs::path(o.output);
+    // What comes as a pair, or without a NIfTI ending, goes to a single file.
+    const std::string ending = name.ending == ".nii" ? ".nii" : ".nii.gz";
+    const fs::path output = folder ? fs::path(o.output) / (name.stem + "_clade" + ending) : fs::path(o.output);
     CLADE_CHECK(has_nifti_extension(output), ErrorCode::usage, "--output: ", output.string(),
                 " does not end in .nii or .nii.gz");
     CLADE_CHECK(outputs.insert(output).second, ErrorCode::usage, "two inputs would be written to ", output.string());
@@ -143,9 +148,10 @@ class Application {
   }
 
   void super_resolve(const Job& job) {
-    Volume volume = read_nifti(job.input, console_.log());
+    const NanVoxels nan = options_.nan_is_background ? NanVoxels::background : NanVoxels::refuse;
+    Volume volume = read_nifti(job.input, console_.log(), nan);
     const Volume reference =
-        options_.preview_reference.empty() ? Volume() : read_nifti(options_.preview_reference, console_.log());
+        options_.preview_reference.empty() ? Volume() : read_nifti(options_.preview_reference, console_.log(), nan);
     const Volume result = with_context(job.input.string(), [&] { return run(job, std::move(volume)); });
     const VoxelType type = options_.dtype == "same"    ? result.stored_type
                            : options_.dtype == "int16" ? VoxelType::int16
@@ -250,7 +256,8 @@ void check_usage(const CLI::App& app, const ApplyOptions& options) {
               "--preview-reference goes with --preview only");
   if (!options.patches) return;
   CLADE_CHECK(options.inputs.size() == 1, ErrorCode::usage, "--patches takes one input");
-  for (const char* name : {"--stride", "--plane", "--slice-axis", "--intensity", "--dtype", "--preview", "--dry-run"})
+  for (const char* name : {"--stride", "--plane", "--slice-axis", "--intensity", "--dtype", "--preview", "--dry-run",
+                           "--nan-is-background"})
     CLADE_CHECK(app.get_option(name)->count() == 0, ErrorCode::usage, name, " has no meaning for --patches");
 }
 

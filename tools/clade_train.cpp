@@ -25,6 +25,7 @@ struct TrainingOptions {
   std::string init, patches;
   std::vector<std::string> validate;
   bool no_shuffle = false;
+  bool nan_is_background = false;
   bool resume = false;
   double checkpoint_minutes = 5.0;
 };
@@ -36,11 +37,14 @@ constexpr const char* kNetwork = "Network and losses";
 void add_training_options(CLI::App& app, TrainingOptions& o) {
   const CLI::Validator at_least_one = in_range(1, 1 << 30);
   const CLI::Validator share = in_range(0.0, 1.0);
-  app.add_option("-i,--input", o.inputs, "Volumes (.nii, .nii.gz) or folders of them")->group(kData);
+  app.add_option("-i,--input", o.inputs, "Volumes (.nii, .nii.gz, .hdr) or folders of them")->group(kData);
   app.add_option("-o,--output", o.output, "Folder of the run")->required()->group(kData);
   app.add_option("--patches", o.patches, "Instead of volumes: safetensors file with x, y [N,1,H,W] in [-1,1]")
       ->group(kData);
   app.add_flag("--no-shuffle", o.no_shuffle, "Pairs (x[i], y[i]) of --patches in file order, epoch after epoch")
+      ->group(kData);
+  app.add_flag("--nan-is-background", o.nan_is_background,
+               "Take voxels of -i that are NaN for the least of the others")
       ->group(kData);
   app.add_option("--intensity", o.intensity, "minmax, percentile:LO,HI or window:LO,HI [by preset]")->group(kData);
   app.add_option("--range", o.range, "Intensities are mapped to [-R, R] [0.9]")
@@ -178,6 +182,7 @@ TrainingSettings make_settings(const TrainingOptions& o) {
   s.inputs = absolute_inputs(o.inputs);
   s.validate = absolute_inputs(o.validate);
   s.shuffle = !o.no_shuffle;
+  s.nan_is_background = o.nan_is_background;
   set_run_length(s, o);
   // The discriminator takes a patch down to 1/8 and two pixels more.
   CLADE_CHECK(train.patch >= 24 && train.patch % 4 == 0, ErrorCode::usage, "--patch: ", train.patch,
@@ -189,6 +194,8 @@ void check_usage(const CLI::App& app, const TrainingOptions& o) {
   if (!o.resume) {
     CLADE_CHECK(o.inputs.empty() != o.patches.empty(), ErrorCode::usage,
                 "either volumes (--input) or a file of patches (--patches) is needed");
+    CLADE_CHECK(!o.nan_is_background || o.patches.empty(), ErrorCode::usage,
+                "--nan-is-background has no meaning for --patches");
     CLADE_CHECK(!o.no_shuffle || !o.patches.empty(), ErrorCode::usage, "--no-shuffle goes with --patches only");
     return;
   }

@@ -25,7 +25,8 @@ std::vector<fs::path> expand_inputs(const std::vector<std::string>& names) {
     std::vector<fs::path> inside;
     for (const fs::directory_entry& entry : fs::directory_iterator(name, error))
       if (entry.is_regular_file(error) && has_nifti_extension(entry.path())) inside.push_back(entry.path());
-    CLADE_CHECK(!inside.empty(), ErrorCode::input, "no .nii or .nii.gz files in the folder ", name);
+    CLADE_CHECK(!inside.empty(), ErrorCode::input, "no .nii or .nii.gz files in the folder ", name,
+                " (pairs of .hdr and .img are named one by one)");
     std::sort(inside.begin(), inside.end());
     files.insert(files.end(), inside.begin(), inside.end());
   }
@@ -46,13 +47,6 @@ void create_folder(const fs::path& folder) {
   fs::create_directories(folder, error);
   CLADE_CHECK(!error && fs::is_directory(folder, error), ErrorCode::output, "cannot create the folder ",
               folder.string(), ": ", error ? error.message() : "a file of that name exists");
-}
-
-NiftiName split_nifti_name(const fs::path& path) {
-  const std::string name = path.filename().string();
-  for (const std::string ending : {".nii.gz", ".nii"})
-    if (name.ends_with(ending)) return {name.substr(0, name.size() - ending.size()), ending};
-  return {name, ".nii.gz"};
 }
 
 }  // namespace clade

@@ -19,11 +19,4 @@ void check_output(const std::filesystem::path& path, bool force);
 /// Creates a folder and its parents. Throws Error(output).
 void create_folder(const std::filesystem::path& folder);
 
-/// The file name without .nii or .nii.gz, and that ending.
-struct NiftiName {
-  std::string stem;
-  std::string ending;
-};
-NiftiName split_nifti_name(const std::filesystem::path& path);
-
 }  // namespace clade

@@ -97,8 +97,9 @@ TrainingData open_volumes(const TrainingSettings& settings, ThreadPool& pool, co
   TrainingData data;
   std::vector<TrainingVolume> volumes;
   bool same_plane = true;
+  const NanVoxels nan = settings.nan_is_background ? NanVoxels::background : NanVoxels::refuse;
   for (const std::string& path : settings.inputs) {
-    const Volume volume = read_nifti(path, log);
+    const Volume volume = read_nifti(path, log, nan);
     with_context(path, [&] {
       const PlaneAxes axes = select_axes(volume.geometry, settings.slice_axis, settings.plane);
       const Geometry grid = isotropic_grid(volume.geometry, axes);

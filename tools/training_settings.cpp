@@ -76,6 +76,7 @@ nlohmann::ordered_json to_json(const TrainingSettings& s) {
   json["steps"] = optional_json(s.steps);
   json["init"] = s.init;
   json["inputs"] = s.inputs;
+  json["nan_is_background"] = s.nan_is_background;
   json["patches"] = s.patches;
   json["shuffle"] = s.shuffle;
   json["validate"] = s.validate;
@@ -113,6 +114,7 @@ TrainingSettings settings_from_json(const nlohmann::json& json) {
     s.steps = optional_at<std::int64_t>(json, "steps");
     s.init = json.at("init").get<std::string>();
     s.inputs = json.at("inputs").get<std::vector<std::string>>();
+    s.nan_is_background = json.value("nan_is_background", false);
     s.patches = json.at("patches").get<std::string>();
     s.shuffle = json.at("shuffle").get<bool>();
     s.validate = json.at("validate").get<std::vector<std::string>>();

@@ -27,6 +27,7 @@ struct TrainingSettings {
   std::optional<Plane> plane;
   std::optional<int> slice_axis;
   std::vector<std::string> inputs;    ///< volumes, absolute paths
+  bool nan_is_background = false;     ///< of the volumes
   std::string patches;                ///< file of patches instead of volumes, absolute path
   bool shuffle = true;                ///< order of the pairs of a patch file
   std::string init;                   ///< model to start from, absolute path

@@ -114,7 +114,7 @@ const float* clade_volume_voxels(const clade_volume* volume);
 /* NULL is allowed. */
 void clade_volume_free(clade_volume* volume);
 
-/* Reads a 3-D NIfTI file (.nii, .nii.gz). */
+/* Reads a 3-D NIfTI file (.nii, .nii.gz, or either name of a pair .hdr and .img). */
 clade_status clade_volume_read(const char* path, clade_volume** volume);
 /* Writes a NIfTI file of float32 voxels, whole or not at all; replaces a file that is there. */
 clade_status clade_volume_write(const char* path, const clade_geometry* geometry, const float* voxels);

@@ -133,7 +133,7 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Reads a 3-D NIfTI file (.nii, .nii.gz). Throws Error(input).
+/// Reads a 3-D NIfTI file (.nii, .nii.gz, or either name of a pair .hdr and .img). Throws Error(input).
 Volume read_nifti(const std::filesystem::path& path, const LogCallback& log = {});
 
 /// Writes a NIfTI file of float32 voxels, whole or not at all; replaces a file that is there. `threads` (0: all
