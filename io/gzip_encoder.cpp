@@ -98,9 +98,9 @@ void GzipEncoder::deflate_pending(bool last) {
 void GzipEncoder::finish() {
   deflate_pending(true);
   std::array<unsigned char, 8> trailer{};
-  for (int i = 0; i < 4; ++i) {
-    trailer[static_cast<std::size_t>(i)] = static_cast<unsigned char>(checksum_ >> (8 * i));
-    trailer[static_cast<std::size_t>(4 + i)] = static_cast<unsigned char>(total_ >> (8 * i));
+  for (std::size_t i = 0; i < 4; ++i) {
+    trailer[i] = static_cast<unsigned char>(checksum_ >> (8 * i));
+    trailer[4 + i] = static_cast<unsigned char>(total_ >> (8 * i));
   }
   sink_(trailer.data(), trailer.size());
 }

@@ -88,7 +88,7 @@ void copy_fields(const From& from, To& to) {
   copy_array(from.srow_x, to.srow_x);
   copy_array(from.srow_y, to.srow_y);
   copy_array(from.srow_z, to.srow_z);
-  to.xyzt_units = static_cast<decltype(to.xyzt_units)>(from.xyzt_units);
+  to.xyzt_units = static_cast<decltype(to.xyzt_units)>(static_cast<unsigned char>(from.xyzt_units));
 }
 
 // The rest of a header whose first word has been read.
