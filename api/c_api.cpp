@@ -9,6 +9,8 @@
 
 #include <clade/clade.hpp>
 
+#include "io/volume.h"
+
 namespace api = clade::api;
 
 struct clade_model {
@@ -139,9 +141,6 @@ clade_geometry convert(const api::Geometry& geometry) {
   return result;
 }
 
-// More voxels than any memory holds; products below it fit all integers in use.
-constexpr double kMaxVoxels = 1e15;
-
 // A copy of the caller's voxels. Sizes are checked here because they say how much is read.
 api::Volume convert(const clade_geometry* geometry, const float* voxels) {
   require(geometry && voxels, "geometry or voxels are NULL");
@@ -152,7 +151,7 @@ api::Volume convert(const clade_geometry* geometry, const float* voxels) {
     if (size < 1) throw api::Error(api::Status::input, "a volume of size " + std::to_string(size));
     count *= size;
   }
-  if (count > kMaxVoxels) throw api::Error(api::Status::input, "a volume larger than any memory");
+  if (count > clade::kMaxVoxels) throw api::Error(api::Status::input, "a volume larger than any memory");
   volume.voxels.assign(voxels, voxels + volume.geometry.voxel_count());
   return volume;
 }

@@ -4,7 +4,6 @@
 
 #include <clade/clade.hpp>
 
-#include "core/device.h"
 #include "core/log.h"
 #include "io/volume.h"
 
@@ -19,8 +18,5 @@ Geometry to_public(const clade::Geometry& geometry);
 Volume to_public(clade::Volume&& volume);
 
 clade::Log to_internal(const LogCallback& callback);
-
-/// "auto" is the first CUDA device that this build can use, else the CPU. Throws clade::Error(usage) for unknown words.
-clade::Device parse_device(const std::string& name);
 
 }  // namespace clade::api

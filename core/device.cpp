@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/device.h"
 
+#include <charconv>
 #include <cstdlib>
 
 #if defined(__linux__)
@@ -19,6 +20,20 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 int cuda_device_count() {
   static const int count = cuda_api::device_count();
   return count;
+}
+
+Device parse_device(std::string_view name) {
+  if (name == "cpu" || (name == "auto" && cuda_device_count() == 0)) return {};
+  if (name == "auto" || name == "cuda") return {DeviceType::cuda, 0};
+  constexpr std::string_view kPrefix = "cuda:";
+  int ordinal = -1;
+  if (name.starts_with(kPrefix)) {
+    const char* end = name.data() + name.size();
+    const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, ordinal);
+    if (error != std::errc{} || stop != end) ordinal = -1;
+  }
+  CLADE_CHECK(ordinal >= 0, ErrorCode::usage, "device '", name, "' is not auto, cpu, cuda or cuda:N");
+  return {DeviceType::cuda, ordinal};
 }
 
 std::string device_name(Device device) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <ostream>
 #include <string>
+#include <string_view>
 
 #include "core/error.h"
 
@@ -28,6 +29,10 @@ struct Device {
 
 /// Number of CUDA devices that this build of the library can use.
 int cuda_device_count();
+
+/// The processor that "cpu", "cuda", "cuda:N" or "auto" names; the last is the first CUDA device there is, else the
+/// CPU. Throws Error(usage) for other words.
+Device parse_device(std::string_view name);
 
 /// Name of the processor for messages and logs. Throws Error(device) if it is not there.
 std::string device_name(Device device);

@@ -52,7 +52,8 @@ std::optional<Tape::Uses> Tape::gathered_gradient(const Record& record, std::uin
   Slot& target = slot(input(record, i));
   if (!target.wanted) return std::nullopt;
   CLADE_CHECK(target.gathered.empty() || target.gathered.front()->info == record.info, ErrorCode::internal,
-              "uses of one value by ", target.gathered.front()->info->name, " and ", record.info->name, " do not gather");
+              "uses of one value by ", target.gathered.front()->info->name, " and ", record.info->name,
+              " do not gather");
   target.gathered.push_back(&record);
   if (--target.uses > 0) return std::nullopt;
   return Uses{std::exchange(target.gathered, {}), *input_gradient(record, i)};
@@ -75,7 +76,10 @@ void Tape::count_uses(Var root) {
 void Tape::backward(Var root, std::span<const Var> targets) {
   CLADE_CHECK(mode_ == Mode::record, ErrorCode::internal, "backward on a tape that does not record");
   CLADE_CHECK(shape(root).size() == 1, ErrorCode::internal, "backward from a value of shape ", shape(root));
-  for (Slot& s : slots_) s.wanted = s.written = false;
+  for (Slot& s : slots_) {
+    s.wanted = s.written = false;
+    s.gathered.clear();  // a sweep that threw may have left some
+  }
   for (Var target : targets) slot(target).wanted = true;
   for (const Record& record : records_)
     for (std::uint32_t i = 0; i < record.input_count && !slot(record.output).wanted; ++i)
@@ -90,6 +94,9 @@ void Tape::backward(Var root, std::span<const Var> targets) {
   }
   for (auto record = records_.rbegin(); record != records_.rend(); ++record)
     if (slot(record->output).wanted && slot(record->output).written) record->info->backward(*this, *record);
+  for (const Slot& s : slots_)
+    CLADE_CHECK(s.gathered.empty(), ErrorCode::internal, "uses of one value by ", s.gathered.front()->info->name,
+                " wait for one by an op that does not gather");
 
   for (Var target : targets)
     if (!slot(target).written) {

@@ -15,8 +15,6 @@ constexpr double kClearlyLarger = 1.5;
 constexpr double kRounding = 1e-6;
 // More samples along one axis than any scanner makes; a header that asks for more is wrong.
 constexpr double kMaxSamples = 1 << 20;
-// More voxels than any memory holds; with both limits sizes in bytes and positions of tiles fit their integers.
-constexpr double kMaxVoxels = 1e15;
 
 constexpr char kAxisNames[] = "ijk";
 

@@ -13,6 +13,7 @@
 #include <numbers>
 
 #include "core/atomic_file.h"
+#include "io/affine.h"
 #include "io/byte_file.h"
 #include "io/nifti_files.h"
 #include "io/voxel_codec.h"
@@ -30,14 +31,8 @@ constexpr char kMagic2[8] = {'n', '+', '2', '\0', '\r', '\n', '\032', '\n'};
 constexpr std::size_t kMagicKind = 1;
 constexpr std::size_t kChunkVoxels = std::size_t{1} << 18;
 
-// Spacing and the lengths of the affine's columns may differ by this share before one of them is called wrong.
-constexpr double kSpacingTolerance = 0.01;
-// Same for the elements of sform and qform, in units of the spacing.
+// Elements of sform and qform may differ by this share of the spacing.
 constexpr double kFormTolerance = 0.01;
-// A determinant below this share of the product of the column lengths: the axes lie in a plane.
-constexpr double kSingular = 1e-6;
-// Cosine of the angle between two voxel axes from which on they are called slanted.
-constexpr double kSlanted = 0.01;
 // A file that claims to be compressed better than this is inflated once to see, before memory is taken for it.
 constexpr std::uint64_t kPlausibleInflation = 64;
 
@@ -176,20 +171,6 @@ double millimetres_per_unit(int xyzt_units, const std::string& name, const Log& 
   }
 }
 
-double column_length(const Affine& affine, std::size_t axis) {
-  return std::hypot(affine[0][axis], affine[1][axis], affine[2][axis]);
-}
-
-void check_affine(const Affine& a, const char* name) {
-  for (const auto& row : a)
-    for (double element : row) CLADE_CHECK(std::abs(element) <= kFarthest, ErrorCode::input, name, " holds ", element);
-  const double determinant = a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) -
-                             a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
-                             a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
-  const double volume = column_length(a, 0) * column_length(a, 1) * column_length(a, 2);
-  CLADE_CHECK(std::abs(determinant) > kSingular * volume, ErrorCode::input, name, " is singular");
-}
-
 Affine read_qform(const nifti_2_header& f, const std::array<double, 3>& spacing, double unit) {
   const nifti_dmat44 m =
       nifti_quatern_to_dmat44(f.quatern_b, f.quatern_c, f.quatern_d, f.qoffset_x * unit, f.qoffset_y * unit,
@@ -209,12 +190,6 @@ Affine read_sform(const nifti_2_header& f, double unit) {
   return affine;
 }
 
-Affine scaling(const std::array<double, 3>& spacing) {
-  Affine affine{};
-  for (std::size_t axis = 0; axis < 3; ++axis) affine[axis][axis] = spacing[axis];
-  return affine;
-}
-
 double largest_difference(const Affine& a, const Affine& b) {
   double largest = 0.0;
   for (std::size_t row = 0; row < 3; ++row)
@@ -227,8 +202,7 @@ double largest_difference(const Affine& a, const Affine& b) {
 void warn_of_slant(const Affine& a, const std::string& name, const Log& log) {
   for (std::size_t first = 0; first < 3; ++first)
     for (std::size_t second = first + 1; second < 3; ++second) {
-      const double product = a[0][first] * a[0][second] + a[1][first] * a[1][second] + a[2][first] * a[2][second];
-      const double cosine = product / (column_length(a, first) * column_length(a, second));
+      const double cosine = axis_cosine(a, first, second);
       if (std::abs(cosine) <= kSlanted) continue;
       log.warning(name, ": axes ", "ijk"[first], " and ", "ijk"[second], " meet at ",
                   std::round(std::acos(cosine) * 1800.0 / std::numbers::pi) / 10.0,
@@ -377,7 +351,7 @@ void check_values(const Geometry& geometry, NanVoxels nan, const float* values, 
     const auto index = static_cast<std::int64_t>(first + v);
     fail(ErrorCode::input, "voxel (", index % geometry.size[0], ", ", index / geometry.stride(1) % geometry.size[1],
          ", ", index / geometry.stride(2), ") is ", values[v],
-         nan == NanVoxels::refuse ? "; where that is padding, --nan-is-background takes it for the least value" : "");
+         nan == NanVoxels::refuse ? "; where that is padding, clade_train and clade_sr take --nan-is-background" : "");
   }
 }
 

@@ -19,6 +19,9 @@ using Affine = std::array<std::array<double, 4>, 3>;
 /// arithmetic within floats.
 inline constexpr double kFinestSpacing = 1e-6, kCoarsestSpacing = 1e6, kFarthest = 1e9;
 
+/// More voxels than any memory holds; sizes in bytes and positions of tiles below it fit their integers.
+inline constexpr double kMaxVoxels = 1e15;
+
 /// Voxel types a file can hold.
 enum class VoxelType { int8, uint8, int16, uint16, int32, uint32, int64, uint64, float32, float64 };
 

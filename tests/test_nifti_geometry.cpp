@@ -296,7 +296,7 @@ TEST_CASE("NaN may be background", "[nifti]") {
   values[1] = -kInf;
   values[5] = -1000.0f;
   const std::string padded = retyped<float>(plain, 16, values);
-  CHECK(contains(refusal(folder, padded), "voxel (0, 0, 0) is nan; where that is padding, --nan-is-background"));
+  CHECK(contains(refusal(folder, padded), "voxel (0, 0, 0) is nan; where that is padding, clade_train and clade_sr take --nan"));
   const Volume volume = parse(folder, padded, {}, NanVoxels::background);
   values[0] = values[1] = -1000.0f;
   CHECK(volume.voxels == values);

@@ -176,7 +176,8 @@ TEST_CASE("conv2d: weights used several times get the gradient of all uses that 
   // A use that the root does not depend on does not keep the others waiting.
   Arena arena(stream.device());
   Tape tape(stream, arena);
-  Tensor x = random_tensor(stream, {1, 1, 4, 4, 2}, 1), w = random_tensor(stream, {1, 2, 3, 3, 2}, 2), gw(stream, w.shape());
+  Tensor x = random_tensor(stream, {1, 1, 4, 4, 2}, 1), w = random_tensor(stream, {1, 2, 3, 3, 2}, 2),
+         gw(stream, w.shape());
   const Tensor bias(stream, {1, 2});
   const Var vx = tape.constant(x.view()), vb = tape.constant(bias.view()), vw = tape.parameter(w.view(), gw.view());
   const Var first = conv2d(tape, vx, vw, vb, geometry, Activation::tanh);
@@ -187,6 +188,21 @@ TEST_CASE("conv2d: weights used several times get the gradient of all uses that 
   conv2d(tape, first, vw, vb, geometry, Activation::tanh);
   tape.backward(alone, std::array{vw});
   CHECK(gw.values(stream) == expected);
+}
+
+TEST_CASE("weights shared with an op that does not gather are refused, not lost", "[tape]") {
+  ON_EVERY_DEVICE(stream);
+  Arena arena(stream.device());
+  Tape tape(stream, arena);
+  Tensor x = random_tensor(stream, {1, 1, 4, 4, 2}, 1), w = random_tensor(stream, {1, 2, 3, 3, 2}, 2),
+         gw(stream, w.shape());
+  const Tensor bias(stream, {1, 2});
+  const Var vw = tape.parameter(w.view(), gw.view());
+  const Var y = conv2d(tape, tape.constant(x.view()), vw, tape.constant(bias.view()),
+                       {ConvKind::direct, 1, 1, PadMode::zero, 0}, Activation::tanh);
+  const Var both = add(tape, adversarial_mean(tape, y, AdversarialLoss::lsgan, 1.0f),
+                       adversarial_mean(tape, vw, AdversarialLoss::lsgan, 1.0f));
+  CHECK_THROWS_AS(tape.backward(both, std::array{vw}), Error);
 }
 
 TEST_CASE("an identical program gets identical addresses after the arena is reset", "[tape]") {

@@ -2,7 +2,6 @@
 #include "tools/cli.h"
 
 #include <atomic>
-#include <charconv>
 #include <csignal>
 #include <iostream>
 #include <new>
@@ -58,22 +57,9 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
 }
 
 Device select_device(const std::string& name, const Log& log) {
-  if (name == "cpu") return {};
-  if (name == "auto") {
-    if (cuda_device_count() > 0) return {DeviceType::cuda, 0};
-    log.info("running on the CPU");
-    return {};
-  }
-  if (name == "cuda") return {DeviceType::cuda, 0};
-  const std::string prefix = "cuda:";
-  int ordinal = -1;
-  if (name.starts_with(prefix)) {
-    const char* end = name.data() + name.size();
-    const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, ordinal);
-    if (error != std::errc{} || stop != end) ordinal = -1;
-  }
-  CLADE_CHECK(ordinal >= 0, ErrorCode::usage, "--device: '", name, "' is not auto, cpu, cuda or cuda:N");
-  return {DeviceType::cuda, ordinal};
+  const Device device = parse_device(name);
+  if (name == "auto" && device.is_cpu()) log.info("running on the CPU");
+  return device;
 }
 
 bool stop_requested() { return stop_flag; }

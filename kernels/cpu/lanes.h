@@ -10,6 +10,8 @@ namespace clade::kernels::cpu {
 /// Eight floats; arithmetic works lane by lane.
 using Lanes = float __attribute__((vector_size(32)));
 inline constexpr int kLanes = 8;
+/// Floats of a cache line.
+inline constexpr std::int64_t kCacheLine = 16;
 
 inline Lanes load(const float* from) {
   Lanes value;

@@ -26,11 +26,11 @@ void for_flat_chunks(Stream& stream, std::int64_t size, const Body& body) {
 /// Sum of term(i) in double over [begin, end), in lanes that the compiler can keep in vectors.
 template <class Term>
 double lane_sum(std::int64_t begin, std::int64_t end, const Term& term) {
-  constexpr int kLanes = 16;
-  std::array<double, kLanes> lanes{};
+  constexpr int kSums = 16;
+  std::array<double, kSums> lanes{};
   std::int64_t i = begin;
-  for (; i + kLanes <= end; i += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) lanes[static_cast<std::size_t>(lane)] += term(i + lane);
+  for (; i + kSums <= end; i += kSums)
+    for (int lane = 0; lane < kSums; ++lane) lanes[static_cast<std::size_t>(lane)] += term(i + lane);
   double sum = 0.0;
   for (double lane : lanes) sum += lane;
   for (; i < end; ++i) sum += term(i);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/cpu/demodulation.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/loops.h"
 #include "kernels/kernels.h"
 
@@ -14,8 +15,6 @@ namespace {
 // Eigen arrays because a plain loop with std::sqrt does not vectorise while sqrt may set errno.
 using Values = Eigen::Map<Eigen::ArrayXf>;
 using ConstValues = Eigen::Map<const Eigen::ArrayXf>;
-
-constexpr std::int64_t kLine = 16;  // floats of a cache line
 
 /// One update with the corrections for the moments' start at zero worked out.
 struct AdamStep {
@@ -77,9 +76,9 @@ void update_demodulated(Stream& stream, const AdamParameters& parameters, float 
         const ConstValues upstream(du.data + begin, fan);
         // What the next loop reads is asked for while this one reads other arrays: memory is never idle.
         double product = 0.0;
-        for (std::int64_t first = begin; first < begin + fan; first += kLine) {
+        for (std::int64_t first = begin; first < begin + fan; first += kCacheLine) {
           for (const float* next : {m.data, v.data, w.data}) __builtin_prefetch(next + first, 1);
-          product += lane_sum(first, std::min(first + kLine, begin + fan),
+          product += lane_sum(first, std::min(first + kCacheLine, begin + fan),
                               [&](std::int64_t i) { return static_cast<double>(du[i]) * u[i]; });
         }
         const auto inner = static_cast<float>(product);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layouts: P products per tile, in two dimensions; tiles of a chunk of samples are numbered sample by sample, row by row.
-// Every product is one call of multiply_panel with 16 columns; what is a column is chosen so that weights, which are
-// the large operand at small batches, are never transposed.
+// Layouts: P products per tile, in two dimensions; tiles of a chunk of samples are numbered sample by sample, row by
+// row. Every product is one call of multiply_panel with 16 columns; what is a column is chosen so that weights, which
+// are the large operand at small batches, are never transposed.
 #include "kernels/cpu/winograd.h"
 
 #include <algorithm>
@@ -112,19 +112,19 @@ class Winograd {
       for_each_task(shape_.nets * blocks, weight_size + product_size + output_size,
                     [&](std::int64_t task, std::int64_t next, float* buffer) {
                       const std::int64_t net = task / blocks, channel = task % blocks * kBlock;
-                      // Filters of all nets follow one another.
-                      const float* next_filters = w + (next / blocks * cout() + next % blocks * kBlock) * kTaps * cin();
-                      const std::int64_t next_rows =
-                          waits_for_weights(panels, next) ? kTaps * std::min(kBlock, cout() - next % blocks * kBlock) : 0;
+                      Rows ahead;
+                      if (waits_for_weights(panels, next))
+                        ahead = {weights_of(w, next / blocks, next % blocks * kBlock),
+                                 kTaps * std::min(kBlock, cout() - next % blocks * kBlock), cin()};
                       const std::int64_t count = std::min(kBlock, cout() - channel);
                       float* weights = buffer;
                       float* products = buffer + weight_size;
                       float* outputs = products + product_size;
-                      transform_weights(w + (net * cout() + channel) * kTaps * cin(), count, weights, weight_step, row);
+                      transform_weights(weights_of(w, net, channel), count, weights, weight_step, row);
                       for (std::int64_t panel = 0; panel < panels; ++panel) {
                         const float* input = inputs.data + (net * panels + panel) * P * input_step;
                         for (int p = 0; p < P; ++p) {
-                          if (panel == 0) prefetch_rows(next_filters, next_rows, cin(), p);
+                          if (panel == 0) prefetch_part(ahead, p);
                           multiply_panel({weights + p * weight_step, row, 1}, count, input + p * input_step, cin(),
                                          products + p * product_step, kPanel);
                         }
@@ -143,27 +143,30 @@ class Winograd {
       const std::int64_t blocks = cin() / kPanel;
       const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(kPanel * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
-      for_each_task(shape_.nets * blocks, weight_size + product_size, [&](std::int64_t task, std::int64_t next, float* buffer) {
-        const std::int64_t net = task / blocks, channel = task % blocks * kPanel;
-        const float* next_columns = w + next / blocks * cout() * kTaps * cin() + next % blocks * kPanel;
-        const std::int64_t next_rows = waits_for_weights(ceil_div(tiles, kPanel), next) ? kTaps * cout() : 0;
-        float* weights = buffer;
-        float* products = buffer + weight_size;
-        transform_weight_columns(w + net * cout() * kTaps * cin() + channel, weights, weight_step);
-        if (mode == WriteMode::overwrite)
-          for (std::int64_t pixel = 0; pixel < samples * shape_.h * shape_.w; ++pixel)
-            std::fill_n(dx + ((net * shape_.n + first) * shape_.h * shape_.w + pixel) * cin() + channel, kPanel, 0.0f);
-        for (std::int64_t tile = 0; tile < tiles; tile += kPanel) {
-          const std::int64_t count = std::min<std::int64_t>(kPanel, tiles - tile);
-          for (int p = 0; p < P; ++p) {
-            if (tile == 0) prefetch_rows(next_columns, next_rows, cin(), p, kPanel);
-            multiply_panel({gradients.at(net, p, 0, tile), gradients.row, 1}, count, weights + p * weight_step, cout(),
-                           products + p * product_step, kPanel);
-          }
-          for (std::int64_t i = 0; i < count; ++i)
-            scatter(products + i * kPanel, product_step, net, first, tile + i, channel, dx);
-        }
-      });
+      for_each_task(shape_.nets * blocks, weight_size + product_size,
+                    [&](std::int64_t task, std::int64_t next, float* buffer) {
+                      const std::int64_t net = task / blocks, channel = task % blocks * kPanel;
+                      Rows ahead;
+                      if (waits_for_weights(ceil_div(tiles, kPanel), next))
+                        ahead = {weights_of(w, next / blocks, 0) + next % blocks * kPanel, kTaps * cout(), kPanel};
+                      float* weights = buffer;
+                      float* products = buffer + weight_size;
+                      transform_weight_columns(weights_of(w, net, 0) + channel, weights, weight_step);
+                      if (mode == WriteMode::overwrite)
+                        for (std::int64_t pixel = 0; pixel < samples * shape_.h * shape_.w; ++pixel)
+                          std::fill_n(dx + ((net * shape_.n + first) * shape_.h * shape_.w + pixel) * cin() + channel,
+                                      kPanel, 0.0f);
+                      for (std::int64_t tile = 0; tile < tiles; tile += kPanel) {
+                        const std::int64_t count = std::min<std::int64_t>(kPanel, tiles - tile);
+                        for (int p = 0; p < P; ++p) {
+                          if (tile == 0) prefetch_part(ahead, p);
+                          multiply_panel({gradients.at(net, p, 0, tile), gradients.row, 1}, count,
+                                         weights + p * weight_step, cout(), products + p * product_step, kPanel);
+                        }
+                        for (std::int64_t i = 0; i < count; ++i)
+                          scatter(products + i * kPanel, product_step, net, first, tile + i, channel, dx);
+                      }
+                    });
     });
   }
 
@@ -204,6 +207,10 @@ class Winograd {
  private:
   std::int64_t cin() const { return shape_.cin; }
   std::int64_t cout() const { return shape_.cout; }
+  /// Filter `channel` of a net; w is [nets, cout, taps, cin].
+  const float* weights_of(const float* w, std::int64_t net, std::int64_t channel) const {
+    return w + (net * cout() + channel) * kTaps * cin();
+  }
   std::int64_t input_size() const { return std::int64_t{shape_.h} * shape_.w * cin(); }
   std::int64_t output_size() const { return std::int64_t{shape_.out_h()} * shape_.out_w() * cout(); }
   View<float> scratch(const Shape& shape) const { return stream_.scratch().view<float>(shape); }
@@ -221,12 +228,16 @@ class Winograd {
   /// Whether there is a next task whose weights take longer to come than the few products of this one.
   static bool waits_for_weights(std::int64_t panels, std::int64_t next) { return next >= 0 && panels <= 4; }
 
-  /// Asks for part `p` of P of some rows of weights, `width` floats each (all of the row by default), so that memory
-  /// works while products are computed.
-  static void prefetch_rows(const float* w, std::int64_t rows, std::int64_t step, int p, std::int64_t width = 0) {
-    constexpr std::int64_t kLine = 16;
-    for (std::int64_t row = rows * p / P; row < rows * (p + 1) / P; ++row)
-      for (std::int64_t i = 0; i < (width > 0 ? width : step); i += kLine) __builtin_prefetch(w + row * step + i, 0, 2);
+  /// Weights to come: the first `width` floats of rows [.., cin].
+  struct Rows {
+    const float* first = nullptr;
+    std::int64_t count = 0;
+    std::int64_t width = 0;
+  };
+  /// Asks for part `p` of P of them, so that memory works while products are computed.
+  void prefetch_part(const Rows& rows, int p) const {
+    for (std::int64_t row = rows.count * p / P; row < rows.count * (p + 1) / P; ++row)
+      for (std::int64_t i = 0; i < rows.width; i += kCacheLine) __builtin_prefetch(rows.first + row * cin() + i, 0, 2);
   }
 
   /// body(task, a task that this thread may get next or -1, buffer) in parallel, with a buffer for each thread that
@@ -259,9 +270,7 @@ class Winograd {
     for (int i = 0; i < I; ++i)
       for (int j = 0; j < I; ++j) {
         const int row = rows_.source(at.row, i), column = columns_.source(at.column, j);
-        tile[i][j] = row < 0 || column < 0
-                         ? Lanes{}
-                         : load(image + (std::int64_t{row} * shape_.w + column) * cin());
+        tile[i][j] = row < 0 || column < 0 ? Lanes{} : load(image + (std::int64_t{row} * shape_.w + column) * cin());
       }
   }
 
@@ -283,7 +292,8 @@ class Winograd {
           Lanes block[kLanes];
           std::copy_n(turned[p] + half, kLanes, block);
           transpose(block);
-          for (int lane = 0; lane < kLanes; ++lane) store(out + p * step + (channel + lane) * kPanel + half, block[lane]);
+          for (int lane = 0; lane < kLanes; ++lane)
+            store(out + p * step + (channel + lane) * kPanel + half, block[lane]);
         }
     }
   }
@@ -349,7 +359,8 @@ class Winograd {
   void transform_weights(const float* w, std::int64_t count, float* out, std::int64_t step, std::int64_t row) const {
     for (std::int64_t filter = 0; filter < count; ++filter)
       for (std::int64_t channel = 0; channel < cin(); channel += kLanes) {
-        if (channel % kPanel == 0) prefetch_filter(w + (filter + 1) * kTaps * cin() + channel, cin());
+        if (channel % kPanel == 0)
+          prefetch_filter(w + std::min(filter + 1, count - 1) * kTaps * cin() + channel, cin());
         Lanes taps[3][3], transformed[T][T];
         load_filter(w + filter * kTaps * cin() + channel, cin(), taps);
         transform(Scheme::kWeight, taps, transformed);
@@ -361,7 +372,7 @@ class Winograd {
   void transform_weight_columns(const float* w, float* out, std::int64_t step) const {
     constexpr std::int64_t kAhead = 6;  // filters
     for (std::int64_t filter = 0; filter < cout(); ++filter) {
-      prefetch_filter(w + (filter + kAhead) * kTaps * cin(), cin());
+      prefetch_filter(w + std::min(filter + kAhead, cout() - 1) * kTaps * cin(), cin());
       for (int half = 0; half < kPanel; half += kLanes) {
         Lanes taps[3][3], transformed[T][T];
         load_filter(w + filter * kTaps * cin() + half, cin(), taps);

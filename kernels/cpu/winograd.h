@@ -24,7 +24,7 @@ enum class ConvPass { forward, backward_input, backward_weight };
 /// Side m of the output tiles that make a pass of this convolution fastest, 0 for: not this way.
 int winograd_tile(const ConvShape& shape, ConvPass pass);
 
-/// `tile` is 2 or 4, or 2 for resize convolutions; 3x3, stride 1, padding 1, channel counts that are multiples of 16.
+/// `tile` is 2 or 4, always 2 for resize convolutions (ConvKind::resize); 3x3, stride 1, padding 1, channel counts that are multiples of 16.
 void winograd_forward(Stream& stream, const ConvShape& shape, int tile, const float* x, const float* w,
                       const Epilogue& epilogue, float* y);
 void winograd_backward_input(Stream& stream, const ConvShape& shape, int tile, const float* dy, const float* w,
