@@ -84,6 +84,11 @@ void update_demodulated(Stream& stream, const AdamParameters& parameters, float 
                         View<const float> du, View<float> m, View<float> v, View<float> w, View<float> u,
                         View<float> scale);
 
+/// Exponential moving average of weights: average += (1 - d) (w - average) with d = min(decay, (1 + t) / (10 + t)) after
+/// t = control.step steps, so that the first weights are soon forgotten. Nothing once control.finite is cleared.
+void average_weights(Stream& stream, float decay, View<const StepControl> control, View<const float> w,
+                     View<float> average);
+
 /// Writes the losses of a step to row control.row of log [rows, losses.count]. Finite losses advance control to the next
 /// step and pair (by `batch`); others clear control.finite, after which nothing is written any more.
 void finish_losses(Stream& stream, const ScalarList& losses, int batch, View<StepControl> control, View<float> log);

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "core/host_device.h"
+
 namespace clade::kernels {
 
 enum class Activation { none, relu, leaky_relu, tanh };
@@ -43,6 +45,12 @@ struct StepControl {
   std::int32_t row = 0;     ///< rows of losses written
   std::int32_t finite = 1;  ///< 0 from the first step on whose losses are not all finite: nothing is updated any more
 };
+
+/// The share of an average that one more step keeps; see average_weights.
+CLADE_HOST_DEVICE inline float average_decay(float decay, std::int64_t step) {
+  const float young = static_cast<float>(1 + step) / static_cast<float>(10 + step);
+  return young < decay ? young : decay;
+}
 
 /// Values of one element each, by address on the device.
 struct ScalarList {

@@ -52,7 +52,8 @@ struct TrainConfig {
   /// The paper's 2e-4 drives full-size generators with random weights into saturation within 50 steps.
   double learning_rate = 5e-5;
   int batch = 1;
-  int pool = 0;  ///< size of the pool of old fakes for the discriminators, 0 = off
+  double ema = 0.0;  ///< decay of the running average of the generators' weights that models hold, 0 = off
+  int pool = 0;      ///< size of the pool of old fakes for the discriminators, 0 = off
   int patch = 32;
   std::uint64_t seed = 0;
   Precision precision = Precision::tf32;  ///< of convolutions on a CUDA device

@@ -26,6 +26,7 @@ using kernels::StepControl;
 constexpr std::uint64_t kGeneratorStream = 0;
 constexpr std::uint64_t kDiscriminatorStream = 1000;
 constexpr const char* kStepKey = "step";
+constexpr const char* kAverageSuffix = ".average";
 
 // Parameters of a pair of networks with all that their training keeps.
 struct TrainedBlock {
@@ -77,6 +78,10 @@ struct Trainer::Impl {
     parameter_gradients = Tensor(s, {std::max(generators.block.size(), discriminators.block.size())});
     generators.block.initialise(s, c.seed, kGeneratorStream);
     discriminators.block.initialise(s, c.seed, kDiscriminatorStream);
+    if (c.ema > 0.0) {
+      average = Tensor(s, {generators.block.size()});
+      restart_average();
+    }
     if (c.generator.norm == Norm::demod) effective.emplace(s, generator, generators.block);
     if (c.pool > 0) {
       pool_x = Tensor(s, {c.pool, pixels()});
@@ -89,6 +94,12 @@ struct Trainer::Impl {
   Shape flat() const { return {config.batch, pixels()}; }
   // Images in the pools; they fill from the first step on.
   std::int64_t pooled_count() const { return std::min<std::int64_t>(config.pool, steps * config.batch); }
+
+  void restart_average() {
+    if (average)
+      stream.copy_on_device(average.view().data, generators.block.values().view().data,
+                            static_cast<std::size_t>(average.size()) * sizeof(float));
+  }
 
   Var deviation(Tape& tape, Var images) {
     const View<float> result = tape.allocate({1});
@@ -142,6 +153,7 @@ struct Trainer::Impl {
   // Of the generators, then of the discriminators: no gradient of the second sweep depends on the generators' weights, so
   // that these are updated before it and leave their memory to it.
   Tensor parameter_gradients;
+  Tensor average;  // of the generators' weights, if models are to hold it
   Generator generator;
   Discriminator discriminator;
   std::optional<EffectiveWeights> effective;
@@ -233,6 +245,9 @@ void Trainer::Impl::enqueue_step() {
   } else {
     update(generators);
   }
+  if (average)
+    CLADE_KERNEL(average_weights)(stream, static_cast<float>(config.ema), control.view(), generators.block.values().view(),
+                                  average.view());
   tape.backward(losses.discriminator, d);
   update(discriminators);
 }
@@ -312,8 +327,10 @@ std::map<std::string, HostTensor> Trainer::gradients(std::span<const float> x, s
 
 std::map<std::string, LazyTensor> Trainer::weights() const {
   std::map<std::string, LazyTensor> tensors;
-  for (const TrainedBlock* part : {&impl_->generators, &impl_->discriminators})
-    part->block.export_to(impl_->stream, tensors, part->block.values());
+  const ParameterBlock& generators = impl_->generators.block;
+  const ParameterBlock& discriminators = impl_->discriminators.block;
+  generators.export_to(impl_->stream, tensors, impl_->average ? impl_->average : generators.values());
+  discriminators.export_to(impl_->stream, tensors, discriminators.values());
   return tensors;
 }
 
@@ -323,16 +340,18 @@ void Trainer::load_weights(const std::map<std::string, HostTensor>& tensors) {
   for (const Parameter& parameter : impl_->generators.block.parameters())
     CLADE_CHECK(tensors.contains("generator_x." + parameter.name), ErrorCode::model, "tensor generator_x.",
                 parameter.name, " is missing");
+  impl_->restart_average();
   if (impl_->effective) impl_->effective->refresh(impl_->stream, impl_->generators.block);
 }
 
 LazyTensorFile Trainer::state() const {
   LazyTensorFile file;
-  file.tensors = weights();
   for (const TrainedBlock* part : {&impl_->generators, &impl_->discriminators}) {
+    part->block.export_to(impl_->stream, file.tensors, part->block.values());
     part->block.export_to(impl_->stream, file.tensors, part->adam->first_moment(), ".exp_avg");
     part->block.export_to(impl_->stream, file.tensors, part->adam->second_moment(), ".exp_avg_sq");
   }
+  if (impl_->average) impl_->generators.block.export_to(impl_->stream, file.tensors, impl_->average, kAverageSuffix);
   if (impl_->config.pool > 0) {
     file.tensors["pool_x"] = impl_->save_pool(impl_->pool_x);
     file.tensors["pool_y"] = impl_->save_pool(impl_->pool_y);
@@ -353,6 +372,8 @@ void Trainer::load_state(const TensorFile& state) {
     part->block.import_from(impl_->stream, state.tensors, part->adam->first_moment(), ".exp_avg", true);
     part->block.import_from(impl_->stream, state.tensors, part->adam->second_moment(), ".exp_avg_sq", true);
   }
+  if (impl_->average)
+    impl_->generators.block.import_from(impl_->stream, state.tensors, impl_->average, kAverageSuffix, true);
   impl_->steps = step;
   if (impl_->effective) impl_->effective->refresh(impl_->stream, impl_->generators.block);
   if (impl_->config.pool > 0) {

@@ -60,13 +60,14 @@ class Trainer {
   /// One step on `batch` pairs: load_pairs and run.
   StepLosses step(std::span<const float> x, std::span<const float> y);
 
-  /// The weights by their names in a model file (PyTorch layouts), read when they are asked for.
+  /// The weights by their names in a model file (PyTorch layouts), read when they are asked for: those of the generators
+  /// averaged if config.ema says so.
   std::map<std::string, LazyTensor> weights() const;
   /// Takes over weights; names that are missing keep their values, but generator_x must be there.
   /// Throws Error(model) for a shape that does not fit.
   void load_weights(const std::map<std::string, HostTensor>& tensors);
 
-  /// Everything that a continued training depends on: weights, Adam moments (".exp_avg", ".exp_avg_sq"), pool; the
+  /// Everything that a continued training depends on: weights, Adam moments (".exp_avg", ".exp_avg_sq"), averages (".average"), pool; the
   /// step count travels in the metadata.
   LazyTensorFile state() const;
   /// Takes a state back. Throws Error(model) when it does not fit this configuration.

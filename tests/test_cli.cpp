@@ -351,7 +351,7 @@ TEST_CASE("a run that is killed and resumed ends with the bytes of an unbroken o
   make_volume(folder / "v.nii.gz");
   const std::int64_t steps = 60;
   const auto training = [&](const std::string& name) {
-    return tiny_training(folder / "v.nii.gz", folder / name, steps);
+    return with(tiny_training(folder / "v.nii.gz", folder / name, steps), {"--ema", "0.9"});
   };
   REQUIRE(run("clade_train", training("unbroken")).code == 0);
   REQUIRE(run("clade_train", with(training("one_thread"), {"--threads", "1"})).code == 0);

@@ -60,6 +60,7 @@ nlohmann::ordered_json to_json(const TrainingSettings& s) {
   json["lambda_gradient"] = train.loss.lambda_gradient;
   json["learning_rate"] = train.learning_rate;
   json["batch"] = train.batch;
+  json["ema"] = train.ema;
   json["pool"] = train.pool;
   json["precision"] = name(train.precision);
   json["patch"] = train.patch;
@@ -99,6 +100,7 @@ TrainingSettings settings_from_json(const nlohmann::json& json) {
     train.loss.lambda_gradient = json.at("lambda_gradient").get<double>();
     train.learning_rate = json.at("learning_rate").get<double>();
     train.batch = json.at("batch").get<int>();
+    train.ema = json.value("ema", 0.0);
     train.pool = json.at("pool").get<int>();
     train.precision = parse_precision(json.value("precision", name(train.precision)));
     train.patch = json.at("patch").get<int>();
@@ -140,6 +142,7 @@ ModelMetadata model_metadata(const TrainingSettings& settings, std::optional<Pla
   metadata.intensity = settings.intensity;
   metadata.plane = plane;
   metadata.other = {{"adversarial", name(loss.adversarial)},
+                    {"ema", number(settings.train.ema)},
                     {"gradient_form", name(loss.gradient_form)},
                     {"lambda_cycle", number(loss.lambda_cycle)},
                     {"lambda_gradient", number(loss.lambda_gradient)},

@@ -50,6 +50,15 @@ void adam(Stream& stream, const AdamParameters& parameters, View<const StepContr
   });
 }
 
+void average_weights(Stream& stream, float decay, View<const StepControl> control, View<const float> w,
+                     View<float> average) {
+  if (control[0].finite == 0) return;
+  const float share = 1.0f - average_decay(decay, control[0].step);
+  for_flat_chunks(stream, w.size(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) average[i] += share * (w[i] - average[i]);
+  });
+}
+
 void update_demodulated(Stream& stream, const AdamParameters& parameters, float epsilon,
                         std::span<const ParameterSegment> segments, View<const StepControl> control,
                         View<const float> du, View<float> m, View<float> v, View<float> w, View<float> u,

@@ -60,6 +60,15 @@ __global__ void __launch_bounds__(kFlatThreads)
     step(p.du[i], p.m + i, p.v + i, p.w + i);
 }
 
+__global__ void __launch_bounds__(kFlatThreads) average_kernel(float decay, const StepControl* control,
+                                                               std::int64_t size, const float* w, float* average) {
+  if (control->finite == 0) return;
+  const float share = 1.0f - average_decay(decay, control->step);
+  const std::int64_t stride = std::int64_t{gridDim.x} * kFlatThreads;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x; i < size; i += stride)
+    average[i] += share * (w[i] - average[i]);
+}
+
 /// As many as fit into the 4 KB of a kernel's parameters.
 constexpr int kMostSegments = 64;
 /// Values of a segment without demodulation that one block updates.
@@ -136,6 +145,12 @@ void adam(Stream& stream, const AdamParameters& parameters, View<const StepContr
           View<float> m, View<float> v, View<float> w) {
   launch(stream, adam_kernel, flat_grid(w.size()), dim3(kFlatThreads), 0, parameters, control.data, w.size(),
          Blocks{gradient.data, m.data, v.data, w.data, nullptr, nullptr});
+}
+
+void average_weights(Stream& stream, float decay, View<const StepControl> control, View<const float> w,
+                     View<float> average) {
+  launch(stream, average_kernel, flat_grid(w.size()), dim3(kFlatThreads), 0, decay, control.data, w.size(), w.data,
+         average.data);
 }
 
 void update_demodulated(Stream& stream, const AdamParameters& parameters, float epsilon,
