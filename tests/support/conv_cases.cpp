@@ -34,6 +34,7 @@ std::vector<ConvCase> edge_cases() {
       {"transposed, no output padding", transposed(1, 1, 4, 3, 3, 7, 0)},
       {"transposed, one pixel", transposed(1, 1, 1, 1, 4, 3, 1)},
       {"transposed to one channel", transposed(1, 2, 3, 3, 4, 1, 1)},
+      {"transposed, 1x1", transposed(2, 2, 3, 5, 4, 6, 0, 1, 1, 0)},
       {"transposed, stride 1", transposed(1, 1, 4, 5, 3, 2, 0, 3, 1, 0)},
       {"transposed, stride 3", transposed(1, 1, 3, 4, 2, 3, 2, 4, 3, 1)},
       {"transposed, whole vectors of channels", transposed(2, 1, 4, 3, 8, 12, 1)},
