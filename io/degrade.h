@@ -22,8 +22,8 @@ struct ProfileTap {
   double weight;
 };
 
-/// What a slice of `thickness` (samples, > 0) around `centre` takes from a line of `size` samples: the profile integrated
-/// over each of them, with sum 1. Half-sample symmetric border. Sample m fills [m - 1/2, m + 1/2].
+/// What a slice of `thickness` (samples, > 0) around `centre` takes from a line of `size` samples: the profile
+/// integrated over each of them, with sum 1. Half-sample symmetric border. Sample m fills [m - 1/2, m + 1/2].
 std::vector<ProfileTap> profile_taps(SliceProfile profile, double thickness, double centre, int size);
 
 struct DegradeOptions {

@@ -11,8 +11,8 @@
 namespace clade {
 
 /// For each axis the cumulative sums, over its positions, of sqrt|d/di| + sqrt|d/dj| + sqrt|d/dk| of the volume
-/// smoothed with a Gaussian of 2 voxels (the gradient sampling of SMORE 4 and ECLARE). Central differences, symmetric
-/// border.
+/// smoothed with a Gaussian of 2 voxels: the gradient sampling of ECLARE, the successor of SMORE. Central differences,
+/// half-sample symmetric border.
 std::array<std::vector<double>, 3> cumulative_edges(const Volume& volume, ThreadPool& pool);
 
 /// The position at which the cumulative sums pass `share` (0 to 1) of their total.

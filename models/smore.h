@@ -38,7 +38,8 @@ struct SmorePlan {
   double blur = 1.0;    ///< full width at half maximum, in samples of the grid, that takes a plane to the thickness
 };
 
-/// Throws Error(input) when no axis is clearly coarser, Error(usage) for a slice thinner than it is wide in plane.
+/// Throws Error(input) when no axis is clearly coarser, Error(usage) for a thickness that is not between the spacing in
+/// plane and the field of view.
 SmorePlan plan_smore(const Geometry& geometry, const SmoreOptions& options);
 
 class Smore {

@@ -137,6 +137,8 @@ TEST_CASE("SMORE refuses what it cannot learn from", "[smore]") {
   CHECK(error_of(ErrorCode::input, [&] { plan({1, 1, 1}, options); }).find("nothing to gain") != std::string::npos);
   options.thickness = 1.0;
   CHECK(error_of(ErrorCode::usage, [&] { plan({1, 1, 4}, options); }).find("thickness") != std::string::npos);
+  options.thickness = 81.0;
+  CHECK(error_of(ErrorCode::usage, [&] { plan({1, 1, 4}, options); }).find("80 mm") != std::string::npos);
 
   ThreadPool pool(1);
   Stream stream(Device{}, pool);
