@@ -9,8 +9,9 @@ endif()
 set(clade_train_does "train an unpaired super-resolution network on anisotropic volumes")
 set(clade_sr_does "super-resolve anisotropic CT and MRI volumes")
 set(clade_eval_does "degrade volumes and score super-resolution")
+set(clade_smore_does "super-resolve a volume with SMORE, to compare with")
 set(pages "")
-foreach(program clade_train clade_sr clade_eval)
+foreach(program clade_train clade_sr clade_eval clade_smore)
   set(page ${PROJECT_BINARY_DIR}/man/${program}.1)
   add_custom_command(OUTPUT ${page} DEPENDS ${program} VERBATIM
                      COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/man

@@ -30,7 +30,7 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
     "libclade-c${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION}), libnifti2-dev | libnifti-dev, libpng-dev, zlib1g-dev")
-set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "Programs: clade_train, clade_sr and clade_eval. Research use only.")
+set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "Programs: clade_train, clade_sr, clade_eval and clade_smore. Research use only.")
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION "Shared library of the C API. Research use only.")
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "Headers, static library, CMake package and examples. Research use only.")
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <vector>
 
 #include "core/error.h"
 #include "core/philox.h"
@@ -19,11 +18,6 @@ constexpr double kGaussianReach = 4.0;
 // Samples along an axis that no scanner makes.
 constexpr double kMaxSamples = 1 << 20;
 
-struct Tap {
-  std::int64_t index;
-  double weight;
-};
-
 // Share of the profile that lies below position x; x and thickness in input samples, the centre at 0.
 double profile_below(SliceProfile profile, double thickness, double x) {
   if (profile == SliceProfile::boxcar) return std::clamp(x / thickness + 0.5, 0.0, 1.0);
@@ -36,10 +30,17 @@ double profile_reach(SliceProfile profile, double thickness) {
   return kGaussianReach * thickness / (2.0 * std::sqrt(2.0 * std::numbers::ln2));
 }
 
-// Weights of the input slices around `centre`. Input slice m fills [m - 1/2, m + 1/2].
-std::vector<Tap> slice_taps(SliceProfile profile, double thickness, double centre, int size) {
+}  // namespace
+
+SliceProfile parse_slice_profile(std::string_view name) {
+  if (name == "gaussian") return SliceProfile::gaussian;
+  if (name == "boxcar") return SliceProfile::boxcar;
+  fail(ErrorCode::usage, "unknown slice profile '", name, "', expected gaussian or boxcar");
+}
+
+std::vector<ProfileTap> profile_taps(SliceProfile profile, double thickness, double centre, int size) {
   const double reach = profile_reach(profile, thickness);
-  std::vector<Tap> taps;
+  std::vector<ProfileTap> taps;
   double sum = 0.0;
   for (double m = std::floor(centre - reach + 0.5); m - 0.5 < centre + reach; ++m) {
     const double weight =
@@ -47,16 +48,8 @@ std::vector<Tap> slice_taps(SliceProfile profile, double thickness, double centr
     taps.push_back({half_sample_reflected(static_cast<std::int64_t>(m), size), weight});
     sum += weight;
   }
-  for (Tap& tap : taps) tap.weight /= sum;
+  for (ProfileTap& tap : taps) tap.weight /= sum;
   return taps;
-}
-
-}  // namespace
-
-SliceProfile parse_slice_profile(std::string_view name) {
-  if (name == "gaussian") return SliceProfile::gaussian;
-  if (name == "boxcar") return SliceProfile::boxcar;
-  fail(ErrorCode::usage, "unknown slice profile '", name, "', expected gaussian or boxcar");
 }
 
 Volume degrade(const Volume& volume, const DegradeOptions& options, ThreadPool& pool) {
@@ -81,13 +74,13 @@ Volume degrade(const Volume& volume, const DegradeOptions& options, ThreadPool& 
   const double s = options.spacing / old_spacing;
   pool.parallel_for(new_size, [&](std::int64_t j) {
     const double centre = s * (static_cast<double>(j) + 0.5) - 0.5 + 0.5 * (size - s * new_size);
-    const std::vector<Tap> taps = slice_taps(options.profile, options.thickness / old_spacing, centre, size);
+    const std::vector<ProfileTap> taps = profile_taps(options.profile, options.thickness / old_spacing, centre, size);
     for (std::int64_t o = 0; o < outer; ++o) {
       const float* in = volume.voxels.data() + o * size * inner;
       float* out = result.voxels.data() + (o * new_size + j) * inner;
       for (std::int64_t i = 0; i < inner; ++i) {
         double sum = 0.0;
-        for (const Tap& tap : taps) sum += tap.weight * in[tap.index * inner + i];
+        for (const ProfileTap& tap : taps) sum += tap.weight * in[tap.index * inner + i];
         out[i] = static_cast<float>(sum);
       }
     }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "core/parallel.h"
 #include "io/volume.h"
@@ -14,6 +15,16 @@ namespace clade {
 enum class SliceProfile { gaussian, boxcar };
 /// Throws Error(usage) for an unknown name.
 SliceProfile parse_slice_profile(std::string_view name);
+
+/// A sample of a line and its share in a slice.
+struct ProfileTap {
+  std::int64_t index;
+  double weight;
+};
+
+/// What a slice of `thickness` (samples, > 0) around `centre` takes from a line of `size` samples: the profile
+/// integrated over each of them, with sum 1. Half-sample symmetric border. Sample m fills [m - 1/2, m + 1/2].
+std::vector<ProfileTap> profile_taps(SliceProfile profile, double thickness, double centre, int size);
 
 struct DegradeOptions {
   int axis = 2;

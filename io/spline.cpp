@@ -49,9 +49,9 @@ void prefilter_panel(double* panel, int size, std::int64_t lanes) {
 
 void spline_prefilter(double* line, int size) { prefilter_panel(line, size, 1); }
 
-std::vector<SplineTap> spline_taps(int in_size, int out_size, double s) {
+std::vector<SplineTap> spline_taps(int in_size, int out_size, double s, double offset) {
   std::vector<SplineTap> taps(static_cast<std::size_t>(out_size));
-  const double shift = 0.5 * (in_size - s * out_size) - 0.5;
+  const double shift = 0.5 * (in_size - s * out_size) - 0.5 + offset;
   for (int j = 0; j < out_size; ++j) {
     const double x = s * (j + 0.5) + shift;
     const double base = std::floor(x);

@@ -20,8 +20,9 @@ struct SplineTap {
   float weight[4];
 };
 
-/// Taps for out_size samples at x_in(j) = s (j + 1/2) - 1/2 + (in_size - s out_size) / 2, s = new / old spacing.
-std::vector<SplineTap> spline_taps(int in_size, int out_size, double s);
+/// Taps for out_size samples at x_in(j) = s (j + 1/2) - 1/2 + (in_size - s out_size) / 2 + offset, s = new / old
+/// spacing.
+std::vector<SplineTap> spline_taps(int in_size, int out_size, double s, double offset = 0.0);
 
 /// A volume that is resampled along one axis when it is read: keeps the coefficients of the acquired grid, so it needs
 /// the memory of the acquisition, not of the result.

@@ -10,6 +10,17 @@ std::array<double, 3> Geometry::world(const std::array<double, 3>& index) const 
   return position;
 }
 
+Volume volume_like(const Volume& volume, const Geometry& grid) {
+  Volume result;
+  result.geometry = grid;
+  result.stored_type = volume.stored_type;
+  result.slope = volume.slope;
+  result.intercept = volume.intercept;
+  result.description = volume.description;
+  result.nifti_version = volume.nifti_version;
+  return result;
+}
+
 Geometry resample_axis(const Geometry& geometry, int axis, int new_size, double new_spacing) {
   const auto a = static_cast<std::size_t>(axis);
   const double s = new_spacing / geometry.spacing[a];

@@ -55,6 +55,9 @@ struct Volume {
   int nifti_version = 1;
 };
 
+/// A volume on another grid that is to be stored like `volume`; its voxels are yet to come.
+Volume volume_like(const Volume& volume, const Geometry& grid);
+
 /// The grid that has `new_size` samples of `new_spacing` mm along `axis` around the same centre of the field of view;
 /// affine, qform and sform follow, the other axes stay (x_in(j) = s (j + 1/2) - 1/2 + (n_in - s n_out) / 2).
 Geometry resample_axis(const Geometry& geometry, int axis, int new_size, double new_spacing);

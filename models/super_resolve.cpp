@@ -119,17 +119,6 @@ class Slab {
   std::vector<float> padded_;
 };
 
-Volume like(const Volume& volume, const Geometry& grid) {
-  Volume result;
-  result.geometry = grid;
-  result.stored_type = volume.stored_type;
-  result.slope = volume.slope;
-  result.intercept = volume.intercept;
-  result.description = volume.description;
-  result.nifti_version = volume.nifti_version;
-  return result;
-}
-
 PatchGrid patch_grid(const SuperResolvePlan& plan) {
   return PatchGrid(plan.grid.size[static_cast<std::size_t>(plan.axes.shared)],
                    plan.grid.size[static_cast<std::size_t>(plan.axes.slice)], plan.patch, plan.stride);
@@ -173,7 +162,7 @@ Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, const PatchF
                      const ProgressCallback& progress) {
   const IntensityMap map = make_intensity_map(plan.intensity, plan.range, volume.voxels);
   const ResampledVolume source(volume, plan.axes, plan.grid, stream.pool());
-  Volume result = like(volume, plan.grid);
+  Volume result = volume_like(volume, plan.grid);
   std::vector<float>().swap(volume.voxels);
   result.voxels.resize(static_cast<std::size_t>(plan.grid.voxel_count()));
 
@@ -193,9 +182,9 @@ Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, SuperResolve
   return super_resolve(std::move(volume), plan, apply, model.stream(), progress);
 }
 
-Volume interpolate(const Volume& volume, const SuperResolvePlan& plan, ThreadPool& pool) {
-  Volume result = like(volume, plan.grid);
-  result.voxels = ResampledVolume(volume, plan.axes, plan.grid, pool).read_all(pool);
+Volume interpolate(const Volume& volume, const PlaneAxes& axes, const Geometry& grid, ThreadPool& pool) {
+  Volume result = volume_like(volume, grid);
+  result.voxels = ResampledVolume(volume, axes, grid, pool).read_all(pool);
   return result;
 }
 

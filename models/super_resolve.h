@@ -57,7 +57,7 @@ Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, const PatchF
 Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, SuperResolver& model,
                      const ProgressCallback& progress = {});
 
-/// Cubic interpolation on the plan's grid: what the network starts from, and the reference for pictures.
-Volume interpolate(const Volume& volume, const SuperResolvePlan& plan, ThreadPool& pool);
+/// Cubic interpolation on a grid of isotropic_grid: what the network starts from, and the reference for pictures.
+Volume interpolate(const Volume& volume, const PlaneAxes& axes, const Geometry& grid, ThreadPool& pool);
 
 }  // namespace clade

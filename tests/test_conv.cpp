@@ -148,7 +148,8 @@ TEST_CASE("Convolution fuses bias and activation", "[conv]") {
   for (const ConvShape& s :
        {direct(2, 2, 5, 6, 7, 9, 3, 1, 1, PadMode::reflect), direct(2, 1, 5, 4, 6, 1, 3, 1, 1, PadMode::reflect),
         direct(2, 1, 6, 6, 1, 8, 4, 2, 1, PadMode::zero), direct(1, 1, 4, 4, 100, 36, 3, 1, 1, PadMode::reflect),
-        transposed(2, 2, 3, 4, 5, 6, 1), resize(2, 2, 3, 4, 5, 6)}) {
+        transposed(2, 2, 3, 4, 5, 6, 1), resize(2, 2, 3, 4, 5, 6), direct(2, 3, 3, 4, 5, 6, 1, 1, 0, PadMode::zero),
+        transposed(2, 3, 3, 4, 5, 6, 0, 1, 1, 0)}) {
     INFO("kind " << static_cast<int>(s.kind) << ", channels " << s.cin << " to " << s.cout);
     Data data(s);
     for (float& value : data.w) value *= 0.1f;  // keeps tanh away from saturation, where nothing could differ

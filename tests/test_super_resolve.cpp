@@ -57,7 +57,7 @@ TEST_CASE("an identity generator returns the interpolated volume", "[super_resol
     // A window inside the data: what lies outside must come back through the excess.
     options.intensity = IntensityRule::parse(c.stride % 2 ? "window:0,300" : "percentile:0,99.9");
     const SuperResolvePlan plan = plan_super_resolution(volume.geometry, {}, {}, options);
-    const Volume expected = interpolate(volume, plan, pool);
+    const Volume expected = interpolate(volume, plan.axes, plan.grid, pool);
     const Volume result = super_resolve(std::move(volume), plan, identity(stream), stream);
     REQUIRE(result.geometry.size == plan.grid.size);
     double worst = 0, largest = 0;

@@ -172,7 +172,7 @@ class Application {
   Volume run(const Job& job, Volume&& volume) {
     const SuperResolvePlan plan = make_plan(volume);
     if (!options_.preview.empty()) {
-      const Volume interpolated = interpolate(volume, plan, model_.stream().pool());
+      const Volume interpolated = interpolate(volume, plan.axes, plan.grid, model_.stream().pool());
       preview_.emplace(interpolated, plan.axes, options_.preview_reference.empty() ? 2 : 3);
       preview_->add_column("INTERPOLATED", interpolated);
     }

@@ -42,7 +42,7 @@ ValidationScore validate(const std::string& path, SuperResolver& model, const Su
   return with_context(path, [&] {
     const SuperResolvePlan plan = plan_super_resolution(volume.geometry, model.metadata(), model.config(), options);
     const IntensityMap map = make_intensity_map(plan.intensity, plan.range, volume.voxels);
-    const Volume interpolated = interpolate(volume, plan, model.stream().pool());
+    const Volume interpolated = interpolate(volume, plan.axes, plan.grid, model.stream().pool());
     const Volume result = super_resolve(std::move(volume), plan, model, progress);
     const double reference = step_percentile(interpolated, plan.axes.slice);
     ValidationScore score;

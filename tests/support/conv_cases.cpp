@@ -10,6 +10,9 @@ using kernels::PadMode;
 std::vector<ConvCase> edge_cases() {
   return {
       {"1x1", direct(1, 1, 3, 5, 7, 3, 1, 1, 0, PadMode::zero)},
+      {"1x1 to 25 channels", direct(1, 2, 3, 6, 128, 25, 1, 1, 0, PadMode::zero)},
+      {"zero pad, from 25 channels", direct(1, 1, 5, 4, 25, 32, 3, 1, 1, PadMode::zero)},
+      {"from one channel, zero pad 3x3", direct(1, 2, 4, 5, 1, 32, 3, 1, 1, PadMode::zero)},
       {"zero pad, odd", direct(2, 2, 7, 5, 3, 5, 3, 1, 1, PadMode::zero)},
       {"no pad, whole image", direct(1, 2, 4, 4, 3, 6, 4, 1, 0, PadMode::zero)},
       {"stride 2, odd", direct(2, 1, 9, 7, 5, 6, 3, 2, 1, PadMode::zero)},
@@ -31,6 +34,7 @@ std::vector<ConvCase> edge_cases() {
       {"transposed, no output padding", transposed(1, 1, 4, 3, 3, 7, 0)},
       {"transposed, one pixel", transposed(1, 1, 1, 1, 4, 3, 1)},
       {"transposed to one channel", transposed(1, 2, 3, 3, 4, 1, 1)},
+      {"transposed, 1x1", transposed(2, 2, 3, 5, 4, 6, 0, 1, 1, 0)},
       {"transposed, stride 1", transposed(1, 1, 4, 5, 3, 2, 0, 3, 1, 0)},
       {"transposed, stride 3", transposed(1, 1, 3, 4, 2, 3, 2, 4, 3, 1)},
       {"transposed, whole vectors of channels", transposed(2, 1, 4, 3, 8, 12, 1)},
@@ -55,6 +59,7 @@ std::vector<ConvCase> tiled_cases(bool small) {
   return {
       {"several tiles", direct(2, 3, 8, 8, 80, 150, 3, 1, 1, PadMode::reflect)},
       {"several chunks", direct(1, 9, 32, 32, 16, 3, 3, 1, 1, PadMode::zero)},
+      {"1x1, several chunks", direct(2, 5, 50, 60, 128, 25, 1, 1, 0, PadMode::zero)},
       {"deep sums of few pixels", direct(1, 1, 4, 4, 100, 36, 3, 1, 1, PadMode::reflect)},
       {"to one channel, several chunks", direct(1, 25, 32, 32, 2, 1, 7, 1, 3, PadMode::reflect)},
       {"transposed, several tiles", transposed(2, 3, 8, 8, 130, 76, 1)},
