@@ -27,6 +27,7 @@ std::vector<double> gaussian() {
 // Smooths along one axis in place.
 void smooth(const Geometry& geometry, int axis, std::vector<float>& voxels, ThreadPool& pool) {
   const std::vector<double> weights = gaussian();
+  const double* middle = weights.data() + kReach;
   const int size = geometry.size[static_cast<std::size_t>(axis)];
   const std::int64_t inner = geometry.stride(axis);
   const std::int64_t outer = geometry.voxel_count() / (inner * size);
@@ -43,7 +44,7 @@ void smooth(const Geometry& geometry, int axis, std::vector<float>& voxels, Thre
       std::fill_n(sums, lanes, 0.0);
       for (int tap = -kReach; tap <= kReach; ++tap) {
         const float* in = lines.data() + half_sample_reflected(i + tap, size) * lanes;
-        const double weight = weights[static_cast<std::size_t>(tap + kReach)];
+        const double weight = middle[tap];
         for (std::int64_t lane = 0; lane < lanes; ++lane) sums[lane] += weight * static_cast<double>(in[lane]);
       }
       for (std::int64_t lane = 0; lane < lanes; ++lane) block[i * inner + lane] = static_cast<float>(sums[lane]);

@@ -46,14 +46,15 @@ void SelfPatches::read(std::int64_t index, float* input, float* interpolated, fl
     return position_at(edges_[static_cast<std::size_t>(axis)], random.next_uniform());
   };
   const int extent = g.size[static_cast<std::size_t>(line)];
-  const int columns = output_columns();
+  const std::int64_t in_columns = input_columns();
+  const std::int64_t columns = output_columns();
   const int slice = draw(axes_.slice);
   const int first_row = start_around(draw(across), rows_, g.size[static_cast<std::size_t>(across)]);
-  const int first = start_around(draw(line), columns, extent);
+  const int first = start_around(draw(line), output_columns(), extent);
 
   std::vector<std::vector<ProfileTap>> profile;
   for (int q = 0; q < slices_; ++q) {
-    const double centre = first + 0.5 * (columns - 1) + (q - 0.5 * (slices_ - 1)) * options_.factor;
+    const double centre = first + 0.5 * (output_columns() - 1) + (q - 0.5 * (slices_ - 1)) * options_.factor;
     profile.push_back(profile_taps(SliceProfile::gaussian, options_.blur, centre, extent));
   }
   const std::int64_t step = g.stride(line);
@@ -66,8 +67,9 @@ void SelfPatches::read(std::int64_t index, float* input, float* interpolated, fl
         sum += tap.weight * static_cast<double>(voxels[tap.index * step]);
       thick[static_cast<std::size_t>(q)] = sum;
     }
-    upsampling_->apply(thick.data(), input + row * input_columns(), interpolated + row * columns);
-    for (int column = 0; column < columns; ++column) target[row * columns + column] = voxels[(first + column) * step];
+    upsampling_->apply(thick.data(), input + row * in_columns, interpolated + row * columns);
+    for (std::int64_t column = 0; column < columns; ++column)
+      target[row * columns + column] = voxels[(first + column) * step];
   }
 }
 

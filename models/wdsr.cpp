@@ -14,12 +14,12 @@ namespace {
 constexpr int kHeadLayers = 1;
 constexpr int kBlockLayers = 3;
 
-// Convolution of layer `index` that keeps the size of the image.
+// Convolution number `index`, which keeps the size of the image.
 Var layer(Tape& tape, const std::vector<Var>& weights, int index, Var x, Activation activation) {
-  const Var weight = weights[static_cast<std::size_t>(2 * index)];
+  const auto first = 2 * static_cast<std::size_t>(index);
+  const Var weight = weights[first];
   const int k = static_cast<int>(tape.shape(weight)[2]);
-  return conv2d(tape, x, weight, weights[static_cast<std::size_t>(2 * index + 1)],
-                {ConvKind::direct, 1, k / 2, PadMode::zero, 0}, activation);
+  return conv2d(tape, x, weight, weights[first + 1], {ConvKind::direct, 1, k / 2, PadMode::zero, 0}, activation);
 }
 
 }  // namespace
