@@ -105,6 +105,8 @@ api::Options convert(const clade_options& options) {
   result.plane = text(options.plane);
   result.slice_axis = text(options.slice_axis);
   result.intensity = text(options.intensity);
+  result.back_projections = options.back_projections;
+  result.thickness = options.thickness;
   if (options.progress)
     result.progress = [progress = options.progress, user = options.progress_user](
                           std::int64_t done, std::int64_t total) { return progress(user, done, total) == 0; };

@@ -50,6 +50,8 @@ SuperResolveOptions to_internal(const Options& options, Device device) {
   in_range("batch", options.batch, 1 << 16);
   if (options.stride > 0) result.stride = options.stride;
   result.batch = options.batch > 0 ? options.batch : default_batch(device);
+  result.back_projections = in_range("back_projections", options.back_projections, 100);
+  if (options.thickness != 0.0) result.thickness = options.thickness;
   if (!options.plane.empty()) result.plane = parse_plane(options.plane);
   if (!options.slice_axis.empty()) result.slice_axis = parse_axis(options.slice_axis);
   if (!options.intensity.empty()) result.intensity = IntensityRule::parse(options.intensity);

@@ -64,8 +64,7 @@ Volume degrade(const Volume& volume, const DegradeOptions& options, ThreadPool& 
               options.spacing, " mm");
   const int new_size = std::max(1, static_cast<int>(std::floor(extent / options.spacing + 0.5)));
 
-  Volume result = volume;
-  result.geometry = resample_axis(from, options.axis, new_size, options.spacing);
+  Volume result = volume_like(volume, resample_axis(from, options.axis, new_size, options.spacing));
   result.voxels.resize(static_cast<std::size_t>(result.geometry.voxel_count()));
 
   // The volume as [outer][slice][inner], inner contiguous.

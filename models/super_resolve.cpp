@@ -145,13 +145,21 @@ SuperResolvePlan plan_super_resolution(const Geometry& geometry, const ModelMeta
               ", expected a multiple of 4 from 8 on");
   CLADE_CHECK(plan.batch >= 1, ErrorCode::usage, "batch is ", plan.batch, ", expected at least 1");
 
+  plan.back_projections = options.back_projections;
+  const auto slice_axis = static_cast<std::size_t>(plan.axes.slice);
+  plan.acquired = {options.profile, options.thickness.value_or(geometry.spacing[slice_axis])};
+  const double extent = plan.grid.size[slice_axis] * plan.grid.spacing[slice_axis];
+  CLADE_CHECK(plan.acquired.thickness > 0.0 && plan.acquired.thickness <= extent, ErrorCode::usage, "slice thickness ",
+              plan.acquired.thickness, " mm, expected more than 0 and at most the ", extent, " mm of the field of view");
+
   const PatchGrid grid = patch_grid(plan);
   plan.slices = plan.grid.size[static_cast<std::size_t>(plan.axes.normal)];
   plan.patches = plan.slices * grid.count();
   plan.slices_per_slab = std::clamp<std::int64_t>(kMaxPatches / grid.count(), 1, std::min(kMaxSlices, plan.slices));
 
   const std::int64_t pixels = std::int64_t{plan.patch} * plan.patch;
-  const std::int64_t floats = 2 * geometry.voxel_count() + plan.grid.voxel_count() +
+  const std::int64_t acquisitions = plan.back_projections > 0 ? 3 : 2;
+  const std::int64_t floats = acquisitions * geometry.voxel_count() + plan.grid.voxel_count() +
                               plan.slices_per_slab * (2 * grid.count() * pixels + 3 * std::int64_t{grid.padded_height} * grid.padded_width) +
                               plan.batch * activation_count(config, pixels) + 3 * weight_count(config);
   plan.peak_memory_bytes = floats * static_cast<std::int64_t>(sizeof(float)) + (std::int64_t{24} << 20);
@@ -163,7 +171,7 @@ Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, const PatchF
   const IntensityMap map = make_intensity_map(plan.intensity, plan.range, volume.voxels);
   const ResampledVolume source(volume, plan.axes, plan.grid, stream.pool());
   Volume result = volume_like(volume, plan.grid);
-  std::vector<float>().swap(volume.voxels);
+  if (plan.back_projections == 0) std::vector<float>().swap(volume.voxels);
   result.voxels.resize(static_cast<std::size_t>(plan.grid.voxel_count()));
 
   const PatchGrid grid = patch_grid(plan);
@@ -173,6 +181,7 @@ Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, const PatchF
     slab.process(first, count, apply, result.voxels.data());
     if (progress && !progress(first + count, plan.slices)) fail(ErrorCode::interrupted, "interrupted");
   }
+  back_project(result, volume, plan.axes, plan.acquired, plan.back_projections, stream.pool());
   return result;
 }
 

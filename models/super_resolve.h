@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "io/axes.h"
+#include "io/back_projection.h"
 #include "io/intensity.h"
 #include "io/volume.h"
 #include "models/model.h"
@@ -18,12 +19,15 @@ int default_batch(Device device);
 
 /// What the command line says; empty fields come from the model's metadata, then from the defaults.
 struct SuperResolveOptions {
-  std::optional<int> stride;               ///< default 12
-  std::optional<Plane> plane;              ///< of the low-resolution slices
+  std::optional<int> stride;   ///< default 12
+  std::optional<Plane> plane;  ///< of the low-resolution slices
   std::optional<int> slice_axis;
-  std::optional<IntensityRule> intensity;  ///< default percentile:0,99.9
-  std::optional<double> range;             ///< default 0.9
-  int batch = 32;                          ///< patches per call of the network
+  std::optional<IntensityRule> intensity;         ///< default percentile:0,99.9
+  std::optional<double> range;                    ///< default 0.9
+  int batch = 32;                                 ///< patches per call of the network
+  int back_projections = 0;                       ///< rounds of back_project after the network
+  SliceProfile profile = SliceProfile::gaussian;  ///< of the acquired slices
+  std::optional<double> thickness;                ///< of the acquired slices, mm; default their spacing
 };
 
 /// All decisions and costs of one volume, made before any work.
@@ -35,6 +39,8 @@ struct SuperResolvePlan {
   int patch = 32;
   int stride = 12;
   int batch = 32;
+  int back_projections = 0;
+  SliceModel acquired;
   std::int64_t slices = 0;
   std::int64_t patches = 0;
   std::int64_t slices_per_slab = 1;    ///< slices in work at once

@@ -71,6 +71,23 @@ TEST_CASE("an identity generator returns the interpolated volume", "[super_resol
   }
 }
 
+TEST_CASE("the result is projected back on the acquired slices", "[super_resolve]") {
+  ON_EVERY_DEVICE(stream);
+  const int slice_axis = GENERATE(0, 2);
+  Volume volume = make_volume({20, 24, 8}, 4.0, slice_axis);
+  SuperResolveOptions options;
+  options.back_projections = 2;
+  options.thickness = 3.0;
+  options.profile = SliceProfile::boxcar;
+  const SuperResolvePlan plan = plan_super_resolution(volume.geometry, {}, {}, options);
+  options.back_projections = 0;
+  const SuperResolvePlan bare = plan_super_resolution(volume.geometry, {}, {}, options);
+  CHECK(plan.peak_memory_bytes > bare.peak_memory_bytes);
+  Volume expected = super_resolve(Volume(volume), bare, identity(stream), stream);
+  back_project(expected, volume, plan.axes, {SliceProfile::boxcar, 3.0}, 2, stream.pool());
+  CHECK(super_resolve(std::move(volume), plan, identity(stream), stream).voxels == expected.voxels);
+}
+
 TEST_CASE("super-resolution does not depend on batch, slab or threads", "[super_resolve]") {
   TrainConfig config;
   config.generator = {4, 1, Norm::demod, Upsampling::resize};

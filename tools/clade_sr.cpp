@@ -23,6 +23,9 @@ struct ApplyOptions {
   std::optional<int> stride;
   std::optional<int> batch;
   std::optional<std::string> plane, slice_axis, intensity, norm, precision;
+  int back_projections = 0;
+  std::optional<double> thickness;
+  std::string profile = "gaussian";
   std::string dtype = "float32";
   bool patches = false;
   bool dry_run = false;
@@ -54,11 +57,23 @@ void add_options(CLI::App& app, ApplyOptions& o) {
   app.add_option("--batch", o.batch, "Tiles per call of the network [CPU 32, CUDA 256]")
       ->check(in_range(1, 65536))
       ->group(how);
-  app.add_option("--precision", o.precision, "Convolutions on a CUDA device: tf32, fp32 (slower) or bf16 (faster, coarser) [tf32]")
+  app.add_option("--precision", o.precision,
+                 "Convolutions on a CUDA device: tf32, fp32 (slower) or bf16 (faster, coarser) [tf32]")
       ->group(how);
   app.add_option("--plane", o.plane, "Low-resolution plane: sagittal, coronal or axial [model]")->group(how);
   app.add_option("--slice-axis", o.slice_axis, "Axis across the slices: i, j or k [largest spacing]")->group(how);
   app.add_option("--intensity", o.intensity, "minmax, percentile:LO,HI or window:LO,HI [model]")->group(how);
+  app.add_option("--back-projection", o.back_projections,
+                 "Rounds of making the result explain the acquired slices, after the network; 1 is enough [0]")
+      ->check(in_range(0, 100))
+      ->group(how);
+  app.add_option("--thickness", o.thickness, "Of the acquired slices for --back-projection, mm [their spacing]")
+      ->check(CLI::PositiveNumber)
+      ->group(how);
+  app.add_option("--profile", o.profile, "Of the acquired slices for --back-projection: gaussian or boxcar")
+      ->check(CLI::IsMember({"gaussian", "boxcar"}))
+      ->capture_default_str()
+      ->group(how);
   app.add_flag("--nan-is-background", o.nan_is_background, "Take voxels that are NaN for the least of the others")
       ->group(how);
   app.add_option("--norm", o.norm, "demod or instance [model]")->group(how);
@@ -106,6 +121,9 @@ SuperResolveOptions plan_options(const ApplyOptions& o, const Stream& stream) {
   SuperResolveOptions options;
   options.stride = o.stride;
   options.batch = batch_size(o, stream);
+  options.back_projections = o.back_projections;
+  options.thickness = o.thickness;
+  options.profile = parse_slice_profile(o.profile);
   if (o.plane) options.plane = parse_plane(*o.plane);
   if (o.slice_axis) options.slice_axis = parse_axis(*o.slice_axis);
   if (o.intensity) options.intensity = IntensityRule::parse(*o.intensity);
@@ -115,6 +133,11 @@ SuperResolveOptions plan_options(const ApplyOptions& o, const Stream& stream) {
 std::string by(const std::array<int, 3>& size) { return str(size[0], " x ", size[1], " x ", size[2]); }
 std::string by(const std::array<double, 3>& spacing) {
   return str(spacing[0], " x ", spacing[1], " x ", spacing[2], " mm");
+}
+
+std::string back_projection_line(const SuperResolvePlan& plan) {
+  if (plan.back_projections == 0) return "";
+  return str("projections: ", plan.back_projections, ", of slices ", plan.acquired.thickness, " mm thick\n");
 }
 
 void print_plan(const Job& job, const Volume& header, const SuperResolvePlan& plan, const SuperResolver& model) {
@@ -129,7 +152,7 @@ void print_plan(const Job& job, const Volume& header, const SuperResolvePlan& pl
             << "intensity:   " << plan.intensity.text() << " to +-" << plan.range << '\n'
             << "patches:     " << plan.patches << " of " << plan.patch << " x " << plan.patch << ", stride "
             << plan.stride << ", in " << plan.slices << " slices\n"
-            << "memory:      about " << std::llround(mebibytes) << " MiB\n"
+            << back_projection_line(plan) << "memory:      about " << std::llround(mebibytes) << " MiB\n"
             << "device:      " << model.stream().device() << '\n'
             << "output:      " << job.output.string() << (fs::exists(job.output, error) ? " (exists)" : "") << "\n\n";
 }
@@ -252,12 +275,15 @@ void apply_to_patches(const ApplyOptions& options, bool force, Stream& stream) {
 }
 
 void check_usage(const CLI::App& app, const ApplyOptions& options) {
+  for (const char* name : {"--thickness", "--profile"})
+    CLADE_CHECK(app.get_option(name)->count() == 0 || options.back_projections > 0, ErrorCode::usage, name,
+                " goes with --back-projection only");
   CLADE_CHECK(options.preview_reference.empty() || !options.preview.empty(), ErrorCode::usage,
               "--preview-reference goes with --preview only");
   if (!options.patches) return;
   CLADE_CHECK(options.inputs.size() == 1, ErrorCode::usage, "--patches takes one input");
   for (const char* name : {"--stride", "--plane", "--slice-axis", "--intensity", "--dtype", "--preview", "--dry-run",
-                           "--nan-is-background"})
+                           "--nan-is-background", "--back-projection", "--thickness", "--profile"})
     CLADE_CHECK(app.get_option(name)->count() == 0, ErrorCode::usage, name, " has no meaning for --patches");
 }
 

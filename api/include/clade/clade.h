@@ -78,9 +78,11 @@ typedef struct clade_options {
   const char* intensity;  /* minmax, percentile:LO,HI or window:LO,HI */
   clade_progress_callback progress;
   void* progress_user;
+  int32_t back_projections; /* rounds of making the result explain the acquired slices, after the network */
+  double thickness;         /* of the acquired slices for them, mm; 0: their spacing */
 } clade_options;
 #define CLADE_OPTIONS_INIT \
-  { sizeof(clade_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
+  { sizeof(clade_options), 0, 0, NULL, NULL, NULL, NULL, NULL, 0, 0.0 }
 
 /* "MAJOR.MINOR.PATCH" */
 const char* clade_version(void);

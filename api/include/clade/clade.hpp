@@ -91,6 +91,8 @@ struct Options {
   std::string slice_axis;  ///< axis across the slices: i, j or k; empty: the one with the largest spacing
   std::string intensity;   ///< minmax, percentile:LO,HI or window:LO,HI
   ProgressCallback progress;
+  int back_projections = 0;  ///< rounds of making the result explain the acquired slices, after the network
+  double thickness = 0.0;    ///< of the acquired slices for them, mm; 0: their spacing
 };
 
 /// What super-resolution of a volume will do.
