@@ -384,3 +384,25 @@ TEST_CASE("a run that is killed and resumed ends with the bytes of an unbroken o
     check_same_run(folder / "unbroken", folder / name);
   }
 }
+
+TEST_CASE("every epoch is scored and the best one is kept", "[cli]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  const fs::path volume = folder / "v.nii.gz", out = folder / "run";
+  const std::vector<std::string> training = tiny_training(volume, out, 1000);
+  check_refused(run("clade_train", with(training, {"--keep-best", "piqe"})), 2, {"--keep-best", "--validate"});
+  check_refused(run("clade_train", with(training, {"--validate", volume.string(), "--keep-best", "ssim"})), 2, {"ssim"});
+  REQUIRE(run("clade_train", with(training, {"--validate", volume.string(), "--keep-best", "piqe", "--epochs", "3"})).code ==
+          0);
+
+  std::ifstream lines(out / "validation.jsonl");
+  std::map<double, std::string> epochs;  // by PIQE
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json scores = nlohmann::json::parse(line);
+    CHECK(scores.at("edges_through_plane").is_number());
+    CHECK(scores.at("fidelity_rmse").is_number());
+    epochs.emplace(scores.at("piqe").get<double>(), str("epoch_000", scores.at("epoch").get<int>(), ".safetensors"));
+  }
+  REQUIRE(epochs.size() == 3);
+  CHECK(test::read_bytes(out / "best.safetensors") == test::read_bytes(out / epochs.begin()->second));
+}

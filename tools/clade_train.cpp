@@ -22,7 +22,7 @@ struct TrainingOptions {
   std::optional<int> batch, pool, patch, patches_per_slice, base_channels, residual_blocks;
   std::optional<std::uint64_t> seed;
   std::optional<std::int64_t> epochs, steps;
-  std::string init, patches;
+  std::string init, patches, keep_best;
   std::vector<std::string> validate;
   bool no_shuffle = false;
   bool nan_is_background = false;
@@ -43,8 +43,7 @@ void add_training_options(CLI::App& app, TrainingOptions& o) {
       ->group(kData);
   app.add_flag("--no-shuffle", o.no_shuffle, "Pairs (x[i], y[i]) of --patches in file order, epoch after epoch")
       ->group(kData);
-  app.add_flag("--nan-is-background", o.nan_is_background,
-               "Take voxels of -i that are NaN for the least of the others")
+  app.add_flag("--nan-is-background", o.nan_is_background, "Take voxels of -i that are NaN for the least of the others")
       ->group(kData);
   app.add_option("--intensity", o.intensity, "minmax, percentile:LO,HI or window:LO,HI [by preset]")->group(kData);
   app.add_option("--range", o.range, "Intensities are mapped to [-R, R] [0.9]")
@@ -73,8 +72,9 @@ void add_training_options(CLI::App& app, TrainingOptions& o) {
   app.add_option("--learning-rate", o.learning_rate, "Of Adam, fixed [5e-5; 2e-4 with --init or --paper]")
       ->check(CLI::PositiveNumber)
       ->group(kTraining);
-  app.add_option("--ema", o.ema,
-                 "Decay of the running average of the generators' weights that models then hold, such as 0.999 [0, off]")
+  app.add_option(
+         "--ema", o.ema,
+         "Decay of the running average of the generators' weights that models then hold, such as 0.999 [0, off]")
       ->check(CLI::Range(0.0, 0.999999))
       ->group(kTraining);
   app.add_option("--pool", o.pool, "Old fakes kept for the discriminators, 0 = off [0]")
@@ -85,8 +85,11 @@ void add_training_options(CLI::App& app, TrainingOptions& o) {
   app.add_option("--seed", o.seed, "Of all random numbers [0]")->group(kTraining);
   app.add_option("--init", o.init, "Model to start from; its tensors set the network")->group(kTraining);
   app.add_option("--validate", o.validate,
-                 "Volumes super-resolved after each epoch: sharpness along the slice axis against cubic "
-                 "interpolation, and mean change, in validation.jsonl")
+                 "Volumes super-resolved after each epoch: PIQE, edge sharpness, fidelity and more in validation.jsonl")
+      ->group(kTraining);
+  app.add_option("--keep-best", o.keep_best,
+                 "best.safetensors holds the validated epoch with the lowest PIQE: piqe, or piqe:PERCENT of those "
+                 "whose fidelity_rmse is at most that [none]")
       ->group(kTraining);
 
   app.add_option("--norm", o.norm, "demod (CLADE) or instance (conventional CycleGAN) [demod]")->group(kNetwork);
@@ -174,7 +177,8 @@ TrainingSettings make_settings(const TrainingOptions& o) {
   assign(train.seed, o.seed);
   if (o.precision) {
     train.precision = parse_precision(*o.precision);
-    CLADE_CHECK(train.precision != Precision::bf16, ErrorCode::usage, "--precision: bf16 is for clade_sr; train in tf32 or fp32");
+    CLADE_CHECK(train.precision != Precision::bf16, ErrorCode::usage,
+                "--precision: bf16 is for clade_sr; train in tf32 or fp32");
   }
   assign(s.patches_per_slice, o.patches_per_slice);
   assign(s.foreground, o.foreground);
@@ -186,6 +190,9 @@ TrainingSettings make_settings(const TrainingOptions& o) {
   if (!o.patches.empty()) s.patches = absolute_path(o.patches);
   s.inputs = absolute_inputs(o.inputs);
   s.validate = absolute_inputs(o.validate);
+  if (!o.keep_best.empty()) s.keep_best = BestRule::parse(o.keep_best);
+  CLADE_CHECK(!s.keep_best || !s.validate.empty(), ErrorCode::usage,
+              "--keep-best chooses among the scores of --validate");
   s.shuffle = !o.no_shuffle;
   s.nan_is_background = o.nan_is_background;
   set_run_length(s, o);

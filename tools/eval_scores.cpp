@@ -3,12 +3,12 @@
 
 #include <cmath>
 
-#include "io/spline.h"
 #include "metrics/fidelity.h"
 #include "metrics/grids.h"
 #include "metrics/periodicity.h"
 #include "metrics/reference.h"
 #include "metrics/snr.h"
+#include "models/super_resolve.h"
 #include "tools/cli.h"
 
 namespace clade {
@@ -16,18 +16,6 @@ namespace clade {
 namespace {
 
 constexpr Plane kPlanes[] = {Plane::sagittal, Plane::coronal, Plane::axial};
-
-// The acquisition on a finer grid along one axis.
-Volume interpolate(const Volume& acquisition, int slice_axis, const Geometry& grid, ThreadPool& pool) {
-  PlaneAxes axes;
-  axes.slice = slice_axis;
-  axes.shared = (slice_axis + 1) % 3;
-  axes.normal = (slice_axis + 2) % 3;
-  Volume result = acquisition;
-  result.geometry = grid;
-  result.voxels = ResampledVolume(acquisition, axes, grid, pool).read_all(pool);
-  return result;
-}
 
 // The slice axis where only the spacing can tell it; an isotropic grid has none.
 std::optional<int> thick_axis(const Geometry& geometry) {
@@ -101,7 +89,11 @@ VolumeScorer::VolumeScorer(const ScoringOptions& options, SubjectContext context
                 " is not the axis along which the volumes have more slices than the acquisition");
     slice_axis_ = axis;
     thickness_ = options.thickness.value_or(context_.acquisition->geometry.spacing[static_cast<std::size_t>(axis)]);
-    interpolated_ = interpolate(*context_.acquisition, axis, grid_, pool_);
+    PlaneAxes axes;
+    axes.slice = axis;
+    axes.shared = (axis + 1) % 3;
+    axes.normal = (axis + 2) % 3;
+    interpolated_ = interpolate(*context_.acquisition, axes, grid_, pool_);
   }
   if (!slice_axis_) slice_axis_ = thick_axis(grid_);
 

@@ -82,7 +82,7 @@ void RunFolder::clear() const {
   // The state goes first: without it no later step can take the rest for a run to go on with.
   remove_files(folder_, [this](const fs::path& path) { return path == state(); });
   remove_files(folder_, [this](const fs::path& path) {
-    return path == config() || path == log() || path == validation() || path == latest() ||
+    return path == config() || path == log() || path == validation() || path == latest() || path == best() ||
            (starts_with(path, "epoch_") && path.extension() == ".safetensors");
   });
 }

@@ -22,6 +22,7 @@ class RunFolder {
   std::filesystem::path log() const { return folder_ / "log.jsonl"; }
   std::filesystem::path validation() const { return folder_ / "validation.jsonl"; }
   std::filesystem::path latest() const { return folder_ / "latest.safetensors"; }
+  std::filesystem::path best() const { return folder_ / "best.safetensors"; }
   std::filesystem::path state() const { return folder_ / "state.safetensors"; }
   /// epoch_0001.safetensors is the model after the first epoch.
   std::filesystem::path epoch(std::int64_t number) const;

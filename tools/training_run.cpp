@@ -164,8 +164,9 @@ class TrainingRun {
     load_window();
     const std::int64_t before = trainer_.step_count();
     const std::int64_t first = position_ * settings_.train.batch - window_first_;
-    const std::int64_t ahead = std::min({std::int64_t{Trainer::kMaxSteps}, (window_count_ - first) / settings_.train.batch,
-                                         settings_.steps.value_or(std::numeric_limits<std::int64_t>::max()) - before});
+    const std::int64_t ahead =
+        std::min({std::int64_t{Trainer::kMaxSteps}, (window_count_ - first) / settings_.train.batch,
+                  settings_.steps.value_or(std::numeric_limits<std::int64_t>::max()) - before});
     const std::vector<StepLosses> losses = trainer_.run(first, static_cast<int>(ahead));
     for (std::size_t i = 0; i < losses.size(); ++i) {
       const std::int64_t number = before + static_cast<std::int64_t>(i) + 1;
@@ -191,7 +192,8 @@ class TrainingRun {
     const std::int64_t batch = settings_.train.batch;
     const std::int64_t needed = position_ * batch;
     if (needed >= window_first_ && needed + batch <= window_first_ + window_count_) return;
-    const std::int64_t wanted = stream_.device().is_cpu() ? batch : std::max(kWindowPairs / batch, std::int64_t{1}) * batch;
+    const std::int64_t wanted =
+        stream_.device().is_cpu() ? batch : std::max(kWindowPairs / batch, std::int64_t{1}) * batch;
     window_first_ = needed;
     window_count_ = std::min(wanted, (steps_per_epoch_ - position_) * batch);
     x_.resize(static_cast<std::size_t>(window_count_ * pixels()));
@@ -214,6 +216,7 @@ class TrainingRun {
     if (!settings_.validate.empty()) {
       checkpoint(log, scores);
       validate_all(log, scores);
+      keep_best(scores);
     }
     ++epoch_;
     position_ = 0;
@@ -227,21 +230,23 @@ class TrainingRun {
     SuperResolveOptions options;
     options.slice_axis = settings_.slice_axis;
     for (const std::string& path : settings_.validate) {
-      ValidationScore score;
+      nlohmann::ordered_json line{{"epoch", epoch_ + 1}, {"step", trainer_.step_count()}, {"volume", path}};
       try {
-        score = validate(path, model, options, console_.log(), [](long long, long long) { return !stop_requested(); });
+        line.update(
+            validate(path, model, options, console_.log(), [](long long, long long) { return !stop_requested(); }));
       } catch (const Error& error) {
         if (error.code() == ErrorCode::interrupted) stop(log, scores);
         throw;
       }
-      nlohmann::ordered_json line;
-      line["epoch"] = epoch_ + 1;
-      line["step"] = trainer_.step_count();
-      line["volume"] = path;
-      line["sharpness"] = score.sharpness;
-      line["change"] = score.change;
       scores.append(line.dump());
     }
+  }
+
+  // Decided anew from all lines, so that a resumed run keeps the same model.
+  void keep_best(StepLines& scores) const {
+    if (!settings_.keep_best) return;
+    scores.flush();
+    if (best_epoch(folder_.validation(), *settings_.keep_best) == epoch_ + 1) write_model(folder_.best());
   }
 
   bool checkpoint_due() const { return Clock::now() - last_checkpoint_ >= checkpoint_interval_; }

@@ -81,6 +81,7 @@ nlohmann::ordered_json to_json(const TrainingSettings& s) {
   json["patches"] = s.patches;
   json["shuffle"] = s.shuffle;
   json["validate"] = s.validate;
+  json["keep_best"] = s.keep_best ? nlohmann::ordered_json(s.keep_best->text()) : nlohmann::ordered_json(nullptr);
   return json;
 }
 
@@ -120,6 +121,9 @@ TrainingSettings settings_from_json(const nlohmann::json& json) {
     s.patches = json.at("patches").get<std::string>();
     s.shuffle = json.at("shuffle").get<bool>();
     s.validate = json.at("validate").get<std::vector<std::string>>();
+
+    if (json.contains("keep_best"))
+      if (const auto rule = optional_at<std::string>(json, "keep_best")) s.keep_best = BestRule::parse(*rule);
 
     const nlohmann::ordered_json known = to_json(s);
     for (const auto& [key, value] : json.items())

@@ -13,6 +13,7 @@
 #include "io/intensity.h"
 #include "models/config.h"
 #include "models/model.h"
+#include "tools/validation.h"
 
 namespace clade {
 
@@ -32,6 +33,7 @@ struct TrainingSettings {
   bool shuffle = true;                ///< order of the pairs of a patch file
   std::string init;                   ///< model to start from, absolute path
   std::vector<std::string> validate;  ///< volumes, absolute paths
+  std::optional<BestRule> keep_best;  ///< which of the validated epochs is kept as the best
   std::optional<std::int64_t> epochs;
   std::optional<std::int64_t> steps;  ///< the run ends at whichever of the two comes first
 };

@@ -1,55 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/validation.h"
 
-#include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <vector>
+#include <fstream>
+#include <map>
 
 #include "io/nifti.h"
+#include "tools/eval_scores.h"
 
 namespace clade {
 
 namespace {
 
-// 99th percentile of |v(i + 1) - v(i)| along `axis`.
-double step_percentile(const Volume& volume, int axis) {
-  const Geometry& geometry = volume.geometry;
-  const std::int64_t stride = geometry.stride(axis);
-  const std::int64_t line = geometry.size[static_cast<std::size_t>(axis)];
-  std::vector<float> steps;
-  steps.reserve(volume.voxels.size());
-  for (std::int64_t i = 0; i < geometry.voxel_count(); ++i) {
-    if ((i / stride) % line == line - 1) continue;
-    const auto here = static_cast<std::size_t>(i);
-    steps.push_back(std::abs(volume.voxels[here + static_cast<std::size_t>(stride)] - volume.voxels[here]));
-  }
-  const auto rank = steps.begin() + static_cast<std::ptrdiff_t>(0.99 * static_cast<double>(steps.size() - 1));
-  std::nth_element(steps.begin(), rank, steps.end());
-  return static_cast<double>(*rank);
-}
+constexpr std::string_view kPiqe = "piqe";
 
-double mean_difference(const std::vector<float>& a, const std::vector<float>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-  return sum / static_cast<double>(a.size());
-}
+// What the scores of one epoch come to.
+struct EpochScores {
+  double piqe = 0.0;      // sum over the volumes
+  double fidelity = 0.0;  // largest of the volumes
+  bool complete = true;
+};
 
 }  // namespace
 
-ValidationScore validate(const std::string& path, SuperResolver& model, const SuperResolveOptions& options,
-                         const Log& log, const ProgressCallback& progress) {
+nlohmann::ordered_json validate(const std::string& path, SuperResolver& model, const SuperResolveOptions& options,
+                                const Log& log, const ProgressCallback& progress) {
   Volume volume = read_nifti(path, log);
   return with_context(path, [&] {
     const SuperResolvePlan plan = plan_super_resolution(volume.geometry, model.metadata(), model.config(), options);
-    const IntensityMap map = make_intensity_map(plan.intensity, plan.range, volume.voxels);
-    const Volume interpolated = interpolate(volume, plan.axes, plan.grid, model.stream().pool());
+    ScoringOptions scoring;
+    scoring.intensity = plan.intensity.text();
+    scoring.stride = plan.stride;
+    SubjectContext context;
+    context.acquisition = volume;
     const Volume result = super_resolve(std::move(volume), plan, model, progress);
-    const double reference = step_percentile(interpolated, plan.axes.slice);
-    ValidationScore score;
-    score.sharpness = reference > 0 ? step_percentile(result, plan.axes.slice) / reference : 0;
-    score.change = mean_difference(result.voxels, interpolated.voxels) / (map.high - map.low);
-    return score;
+    const VolumeScorer scorer(scoring, std::move(context), result, model.stream().pool());
+    nlohmann::ordered_json scores;
+    scores[kPiqe] = nullptr;
+    for (const Score& score : scorer.score(result).scores)
+      scores[score.metric.name] = score.value ? nlohmann::ordered_json(*score.value) : nlohmann::ordered_json(nullptr);
+    scores[kPiqe] = scores.at(str(kPiqe, '_', plane_name(plan.axes.plane)));
+    return scores;
   });
+}
+
+BestRule BestRule::parse(std::string_view text) {
+  if (text == kPiqe) return {};
+  double fidelity = 0.0;
+  const std::string prefix = str(kPiqe, ':');
+  bool good = text.starts_with(prefix);
+  if (good) {
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + prefix.size(), end, fidelity);
+    good = error == std::errc{} && stop == end && std::isfinite(fidelity) && fidelity > 0.0;
+  }
+  CLADE_CHECK(good, ErrorCode::usage, "'", text, "' is not piqe or piqe:PERCENT");
+  return {fidelity};
+}
+
+std::string BestRule::text() const { return fidelity ? str(kPiqe, ':', *fidelity) : std::string(kPiqe); }
+
+std::optional<std::int64_t> best_epoch(const std::filesystem::path& lines, const BestRule& rule) {
+  std::map<std::int64_t, EpochScores> epochs;
+  std::ifstream in(lines, std::ios::binary);
+  for (std::string line; std::getline(in, line);) {
+    try {
+      const nlohmann::json scores = nlohmann::json::parse(line);
+      EpochScores& epoch = epochs[scores.at("epoch").get<std::int64_t>()];
+      const nlohmann::json &piqe = scores.at(kPiqe), &fidelity = scores.at("fidelity_rmse");
+      if (piqe.is_null() || fidelity.is_null()) {
+        epoch.complete = false;
+        continue;
+      }
+      epoch.piqe += piqe.get<double>();
+      epoch.fidelity = std::max(epoch.fidelity, fidelity.get<double>());
+    } catch (const nlohmann::json::exception& error) {
+      fail(ErrorCode::model, lines.string(), ": ", error.what());
+    }
+  }
+  std::optional<std::int64_t> best;
+  for (const auto& [number, scores] : epochs) {
+    if (!scores.complete || (rule.fidelity && scores.fidelity > *rule.fidelity)) continue;
+    if (!best || scores.piqe < epochs.at(*best).piqe) best = number;
+  }
+  return best;
 }
 
 }  // namespace clade
