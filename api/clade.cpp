@@ -3,8 +3,8 @@
 
 #include <atomic>
 #include <cmath>
-#include <new>
 
+#include "api/calls.h"
 #include "api/conversion.h"
 #include "core/version.h"
 #include "io/nifti.h"
@@ -13,36 +13,6 @@
 namespace clade::api {
 
 namespace {
-
-// The values of Status are those of ErrorCode.
-static_assert(static_cast<int>(Status::internal) == static_cast<int>(ErrorCode::internal));
-static_assert(static_cast<int>(Status::usage) == static_cast<int>(ErrorCode::usage));
-static_assert(static_cast<int>(Status::input) == static_cast<int>(ErrorCode::input));
-static_assert(static_cast<int>(Status::model) == static_cast<int>(ErrorCode::model));
-static_assert(static_cast<int>(Status::output) == static_cast<int>(ErrorCode::output));
-static_assert(static_cast<int>(Status::device) == static_cast<int>(ErrorCode::device));
-static_assert(static_cast<int>(Status::numerical) == static_cast<int>(ErrorCode::numerical));
-static_assert(static_cast<int>(Status::interrupted) == static_cast<int>(ErrorCode::interrupted));
-
-// Runs `body`; whatever it throws leaves as the public Error.
-template <class Body>
-auto translate(const Body& body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const clade::Error& error) {
-    throw Error(static_cast<Status>(error.code()), error.what());
-  } catch (const std::bad_alloc&) {
-    throw Error(Status::device, "out of memory");
-  } catch (const std::exception& error) {
-    throw Error(Status::internal, error.what());
-  }
-}
-
-// A number of the command line with its limits; 0 leaves the choice to the library.
-int in_range(const char* name, int value, int limit) {
-  CLADE_CHECK(value >= 0 && value <= limit, ErrorCode::usage, name, " is ", value, ", expected 0 to ", limit);
-  return value;
-}
 
 SuperResolveOptions to_internal(const Options& options, Device device) {
   SuperResolveOptions result;

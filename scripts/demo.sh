@@ -8,8 +8,8 @@ start=$PWD
 cd "$(dirname "$0")/.."
 
 # A small network and a short training: enough to see the effect, not enough for use.
-channels=32
-steps=3000
+channels=16
+steps=8000
 learning_rate=2e-4
 truth=/usr/share/mricron/templates/ch2.nii.gz
 out=demo-output
@@ -40,7 +40,8 @@ echo "demo: training on $volume ($steps steps)" >&2
 build/bin/clade_train -i "$volume" -o "$out/run" --base-channels "$channels" \
   --learning-rate "$learning_rate" --steps "$steps" --force
 echo "demo: super-resolving" >&2
-build/bin/clade_sr -m "$out/run/latest.safetensors" -i "$volume" -o "$out/result.nii.gz" "${preview[@]}" --force
+build/bin/clade_sr -m "$out/run/latest.safetensors" -i "$volume" -o "$out/result.nii.gz" \
+  --back-projection 1 "${preview[@]}" --force
 
 echo "volume:       $PWD/$out/result.nii.gz"
 echo "picture:      $PWD/$out/preview.png"

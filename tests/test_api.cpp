@@ -360,3 +360,48 @@ TEST_CASE("NIfTI files go through the public interface unchanged", "[api]") {
   CHECK(clade_volume_voxels(read)[5] == volume.voxels[5]);
   clade_volume_free(read);
 }
+
+TEST_CASE("a model is trained on volumes in memory", "[api]") {
+  const TempDir folder;
+  const std::filesystem::path file = folder / "model.safetensors";
+  api::TrainingOptions options;
+  options.device = "cpu";
+  options.threads = 1;
+  options.base_channels = 2;
+  options.residual_blocks = 1;
+  options.steps = 5;
+  options.seed = 4;
+  std::vector<std::int64_t> steps;
+  options.progress = [&](const api::TrainingProgress& progress) {
+    steps.push_back(progress.step);
+    CHECK(progress.steps == 5);
+    CHECK(progress.cycle > 0.0);
+    return true;
+  };
+  // More slices than a patch needs in both planes.
+  const auto volumes = [] {
+    const clade::Volume source = clade::test::random_volume(clade::test::make_geometry({36, 40, 9}, {1.0, 1.0, 4.5}));
+    api::Volume volume;
+    volume.geometry.size = source.geometry.size;
+    volume.geometry.spacing = source.geometry.spacing;
+    volume.geometry.affine = source.geometry.affine;
+    volume.voxels = source.voxels;
+    return std::vector{volume};
+  };
+  api::train(volumes(), file, options);
+  CHECK(steps == std::vector<std::int64_t>{1, 2, 3, 4, 5});
+  api::Model model(file, on_cpu());
+  CHECK(model.super_resolve(volumes().front()).geometry.size[2] > 9);
+
+  // The same bytes again, whatever the threads.
+  options.threads = 2;
+  api::train(volumes(), folder / "again.safetensors", options);
+  CHECK(clade::test::read_bytes(folder / "again.safetensors") == clade::test::read_bytes(file));
+
+  options.progress = [](const api::TrainingProgress& progress) { return progress.step < 2; };
+  error_of(api::Status::interrupted, [&] { api::train(volumes(), folder / "stopped.safetensors", options); });
+  CHECK_FALSE(std::filesystem::exists(folder / "stopped.safetensors"));
+  error_of(api::Status::input, [&] { api::train({}, file, options); });
+  options.preset = "pet";
+  CHECK(error_of(api::Status::usage, [&] { api::train(volumes(), file, options); }).find("pet") != std::string::npos);
+}

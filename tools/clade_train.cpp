@@ -74,7 +74,8 @@ void add_training_options(CLI::App& app, TrainingOptions& o) {
       ->group(kTraining);
   app.add_option(
          "--ema", o.ema,
-         "Decay of the running average of the generators' weights that models then hold, such as 0.999 [0, off]")
+         "Decay of the running average of the generators' weights that models hold, 0 = none [0.999; 0 with "
+                 "--init, --patches or --paper]")
       ->check(CLI::Range(0.0, 0.999999))
       ->group(kTraining);
   app.add_option("--pool", o.pool, "Old fakes kept for the discriminators, 0 = off [0]")
@@ -155,7 +156,8 @@ void take_network(TrainingSettings& settings, const TrainingOptions& o) {
 }
 
 TrainingSettings make_settings(const TrainingOptions& o) {
-  TrainingSettings s = preset_settings(o.preset, o.paper);
+  TrainingSettings s;
+  static_cast<TrainingRecipe&>(s) = preset_recipe(o.preset, o.paper);
   TrainConfig& train = s.train;
   if (o.norm) train.generator.norm = parse_norm(*o.norm);
   if (o.upsample) train.generator.upsampling = parse_upsampling(*o.upsample);
@@ -169,6 +171,8 @@ TrainingSettings make_settings(const TrainingOptions& o) {
   assign(train.loss.lambda_gradient, o.lambda_gradient);
   // The smaller default is for random weights only.
   if (!o.init.empty()) train.learning_rate = kPaperLearningRate;
+  // So is the average; and who gives the patches wants the steps as they are.
+  if (!o.init.empty() || !o.patches.empty()) train.ema = 0.0;
   assign(train.learning_rate, o.learning_rate);
   assign(train.batch, o.batch);
   assign(train.ema, o.ema);

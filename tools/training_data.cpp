@@ -101,23 +101,17 @@ TrainingData open_volumes(const TrainingSettings& settings, ThreadPool& pool, co
   for (const std::string& path : settings.inputs) {
     const Volume volume = read_nifti(path, log, nan);
     with_context(path, [&] {
-      const PlaneAxes axes = select_axes(volume.geometry, settings.slice_axis, settings.plane);
-      const Geometry grid = isotropic_grid(volume.geometry, axes);
-      volumes.push_back({std::make_shared<ResampledVolume>(volume, axes, grid, pool),
-                         make_intensity_map(settings.intensity, settings.range, volume.voxels)});
-      same_plane = same_plane && axes.plane == data.plane.value_or(axes.plane);
-      data.plane = axes.plane;
-      log.info(path, ": ", plane_name(axes.plane), " slices of low resolution, grid ", grid.size[0], " x ",
-               grid.size[1], " x ", grid.size[2]);
+      PreparedVolume prepared = prepare_volume(volume, settings, pool);
+      const std::array<int, 3>& size = prepared.volume.volume->grid().size;
+      log.info(path, ": ", plane_name(prepared.plane), " slices of low resolution, grid ", size[0], " x ", size[1],
+               " x ", size[2]);
+      same_plane = same_plane && prepared.plane == data.plane.value_or(prepared.plane);
+      data.plane = prepared.plane;
+      volumes.push_back(std::move(prepared.volume));
     });
   }
   if (!same_plane) data.plane.reset();
-  PatchSamplerOptions options;
-  options.patch = settings.train.patch;
-  options.patches_per_slice = settings.patches_per_slice;
-  options.foreground = settings.foreground;
-  options.seed = settings.train.seed;
-  data.pairs = std::make_unique<VolumePairs>(std::move(volumes), options);
+  data.pairs = std::make_unique<VolumePairs>(std::move(volumes), sampler_options(settings));
   return data;
 }
 

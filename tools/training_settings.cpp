@@ -9,9 +9,6 @@ namespace {
 
 constexpr const char* kAxisNames[] = {"i", "j", "k"};
 
-// JSON knows shortest decimal forms; metadata should read the same.
-std::string number(double value) { return nlohmann::json(value).dump(); }
-
 template <class T>
 nlohmann::ordered_json optional_json(const std::optional<T>& value) {
   return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
@@ -24,25 +21,6 @@ std::optional<T> optional_at(const nlohmann::json& json, const char* key) {
 }
 
 }  // namespace
-
-TrainingSettings preset_settings(const std::string& preset, bool paper) {
-  TrainingSettings settings;
-  settings.preset = preset;
-  if (preset == "ct") {
-    settings.train.loss.lambda_gradient = 10.0;
-    settings.stride = 6;
-    settings.intensity = {IntensityRule::Kind::window, -1000.0, 1000.0};
-  }
-  if (paper) {
-    settings.train.loss.adversarial = AdversarialLoss::bce;
-    settings.train.loss.gradient_form = GradientForm::combined;
-    settings.train.generator.upsampling = Upsampling::transposed;
-    settings.foreground = 0.0;
-    settings.range = 1.0;
-    settings.train.learning_rate = kPaperLearningRate;
-  }
-  return settings;
-}
 
 nlohmann::ordered_json to_json(const TrainingSettings& s) {
   const TrainConfig& train = s.train;
@@ -134,29 +112,6 @@ TrainingSettings settings_from_json(const nlohmann::json& json) {
   } catch (const Error& error) {
     throw Error(ErrorCode::model, error.what());
   }
-}
-
-ModelMetadata model_metadata(const TrainingSettings& settings, std::optional<Plane> plane, std::int64_t steps) {
-  const LossConfig& loss = settings.train.loss;
-  ModelMetadata metadata;
-  metadata.norm = settings.train.generator.norm;
-  metadata.patch = settings.train.patch;
-  metadata.stride = settings.stride;
-  metadata.range = settings.range;
-  metadata.intensity = settings.intensity;
-  metadata.plane = plane;
-  metadata.other = {{"adversarial", name(loss.adversarial)},
-                    {"ema", number(settings.train.ema)},
-                    {"gradient_form", name(loss.gradient_form)},
-                    {"lambda_cycle", number(loss.lambda_cycle)},
-                    {"lambda_gradient", number(loss.lambda_gradient)},
-                    {"lambda_identity", number(loss.lambda_identity)},
-                    {"learning_rate", number(settings.train.learning_rate)},
-                    {"preset", settings.preset},
-                    {"seed", std::to_string(settings.train.seed)},
-                    {"steps", std::to_string(steps)},
-                    {"version", kVersion}};
-  return metadata;
 }
 
 }  // namespace clade

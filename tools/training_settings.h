@@ -9,24 +9,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "io/axes.h"
-#include "io/intensity.h"
-#include "models/config.h"
-#include "models/model.h"
+#include "models/training_recipe.h"
 #include "tools/validation.h"
 
 namespace clade {
 
-struct TrainingSettings {
-  std::string preset = "mri";
-  TrainConfig train;
-  int stride = 12;  ///< of the tiles when the model is applied
-  IntensityRule intensity;
-  double range = 0.9;
-  double foreground = 0.5;
-  int patches_per_slice = 4;
-  std::optional<Plane> plane;
-  std::optional<int> slice_axis;
+struct TrainingSettings : TrainingRecipe {
   std::vector<std::string> inputs;    ///< volumes, absolute paths
   bool nan_is_background = false;     ///< of the volumes
   std::string patches;                ///< file of patches instead of volumes, absolute path
@@ -38,14 +26,8 @@ struct TrainingSettings {
   std::optional<std::int64_t> steps;  ///< the run ends at whichever of the two comes first
 };
 
-/// What --preset mri|ct stands for, and on top of it what --paper stands for.
-TrainingSettings preset_settings(const std::string& preset, bool paper);
-
 nlohmann::ordered_json to_json(const TrainingSettings& settings);
 /// Throws Error(model) for keys that are missing, unknown or of the wrong kind.
 TrainingSettings settings_from_json(const nlohmann::json& json);
-
-/// What a model trained with these settings for `steps` steps on slices of `plane` tells its users.
-ModelMetadata model_metadata(const TrainingSettings& settings, std::optional<Plane> plane, std::int64_t steps);
 
 }  // namespace clade

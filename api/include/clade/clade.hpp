@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -134,6 +135,45 @@ class Model {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// A step of a training: its losses, unweighted, made before the update.
+struct TrainingProgress {
+  std::int64_t step = 0;  ///< steps done, this one included
+  std::int64_t steps = 0;
+  double adversarial = 0.0;    ///< of the super-resolver
+  double discriminator = 0.0;  ///< of its judge
+  double cycle = 0.0;          ///< |G_X(G_Y(y)) - y|
+  double gradient = 0.0;       ///< gradient map of the same cycle
+};
+
+/// Called after each step in the thread that called the library; false stops the training. Must not throw.
+using TrainingCallback = std::function<bool(const TrainingProgress&)>;
+
+/// How a model is trained. Words are those of the command line; what is empty comes from the preset.
+struct TrainingOptions {
+  std::string preset = "mri";  ///< mri or ct
+  std::int64_t steps = 20000;
+  int batch = 1;  ///< pairs of patches a step
+  std::optional<double> learning_rate;
+  std::optional<double> ema;  ///< decay of the average of the weights that the model holds, 0: none
+  std::uint64_t seed = 0;
+  int base_channels = 64;  ///< of the networks
+  int residual_blocks = 6;
+  std::string norm;             ///< demod or instance
+  std::string plane;            ///< low-resolution plane: sagittal, coronal or axial
+  std::string slice_axis;       ///< axis across the slices: i, j or k; empty: the one with the largest spacing
+  std::string intensity;        ///< minmax, percentile:LO,HI or window:LO,HI
+  std::string device = "auto";  ///< auto, cpu, cuda or cuda:N
+  int threads = 0;              ///< 0: all processors of this process
+  LogCallback log;
+  TrainingCallback progress;
+};
+
+/// Trains a model on volumes in memory and writes it, whole or not at all; replaces a file that is there. The same
+/// volumes and options give the same bytes, and those of clade_train. A training that is stopped writes nothing: for
+/// runs of hours clade_train is better, whose runs can be resumed. Throws Error: usage, input (no volumes, geometry, a
+/// volume smaller than a patch), output, device, numerical (losses that are not finite), or interrupted.
+void train(std::vector<Volume> volumes, const std::filesystem::path& model, const TrainingOptions& options = {});
 
 /// Reads a 3-D NIfTI file (.nii, .nii.gz, or either name of a pair .hdr and .img). Throws Error(input).
 Volume read_nifti(const std::filesystem::path& path, const LogCallback& log = {});
