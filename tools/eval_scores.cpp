@@ -17,18 +17,6 @@ namespace {
 
 constexpr Plane kPlanes[] = {Plane::sagittal, Plane::coronal, Plane::axial};
 
-// The acquisition on a finer grid along one axis.
-Volume interpolate(const Volume& acquisition, int slice_axis, const Geometry& grid, ThreadPool& pool) {
-  PlaneAxes axes;
-  axes.slice = slice_axis;
-  axes.shared = (slice_axis + 1) % 3;
-  axes.normal = (slice_axis + 2) % 3;
-  Volume result = acquisition;
-  result.geometry = grid;
-  result.voxels = ResampledVolume(acquisition, axes, grid, pool).read_all(pool);
-  return result;
-}
-
 // The slice axis where only the spacing can tell it; an isotropic grid has none.
 std::optional<int> thick_axis(const Geometry& geometry) {
   try {
@@ -54,6 +42,12 @@ const char* better_text(Better better) {
       return "";
   }
   fail(ErrorCode::internal, "better ", static_cast<int>(better));
+}
+
+Better parse_better(const std::string& text) {
+  for (Better better : {Better::lower, Better::higher, Better::near_one, Better::neither})
+    if (text == better_text(better)) return better;
+  fail(ErrorCode::input, "'", text, "' does not say what is better");
 }
 
 std::string Metric::title() const { return unit.empty() ? name : str(name, " [", unit, "]"); }
@@ -82,6 +76,17 @@ void add_scoring_options(CLI::App& app, ScoringOptions& options) {
       ->check(in_range(0, 100000))
       ->capture_default_str()
       ->group(group);
+}
+
+Volume interpolate(const Volume& acquisition, int slice_axis, const Geometry& grid, ThreadPool& pool) {
+  PlaneAxes axes;
+  axes.slice = slice_axis;
+  axes.shared = (slice_axis + 1) % 3;
+  axes.normal = (slice_axis + 2) % 3;
+  Volume result = acquisition;
+  result.geometry = grid;
+  result.voxels = ResampledVolume(acquisition, axes, grid, pool).read_all(pool);
+  return result;
 }
 
 VolumeScorer::VolumeScorer(const ScoringOptions& options, SubjectContext context, const Volume& first, ThreadPool& pool)
