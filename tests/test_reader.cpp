@@ -43,6 +43,7 @@ TEST_CASE("the order of a reader study is random and repeatable", "[reader]") {
   const ReaderKey again = draw_reader_key(kMethods, kSubjects, 5);
   CHECK(to_json(key, 5) == to_json(again, 5));
   CHECK(to_json(key, 5) != to_json(draw_reader_key(kMethods, kSubjects, 6), 5));
+  CHECK(draw_reader_key(kMethods, {"s1", "s2", "s3", "t"}, 5).study != key.study);
   // Each method comes equally often under each letter, each subject as each case.
   int methods[3][3] = {}, subjects[4][4] = {};
   constexpr int kStudies = 3000;

@@ -26,6 +26,15 @@ std::vector<std::size_t> shuffled(std::size_t count, RandomSequence& random) {
   return order;
 }
 
+// Fowler, Noll and Vo's hash (FNV-1a) of all names: studies with the same seed are still different ones.
+std::uint64_t hash_of(const ReaderKey& key) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const auto* names : {&key.methods, &key.subjects})
+    for (const std::string& name : *names)
+      for (char c : name + '\n') hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return hash;
+}
+
 bool is_order(std::vector<std::size_t> order, std::size_t count) {
   std::sort(order.begin(), order.end());
   std::vector<std::size_t> all(count);
@@ -60,7 +69,7 @@ ReaderKey draw_reader_key(const std::vector<std::string>& methods, const std::ve
   ReaderKey key;
   key.methods = methods;
   key.subjects = subjects;
-  RandomSequence random(seed, RandomUse::order, 0);
+  RandomSequence random(seed, RandomUse::order, hash_of(key));
   char study[17];
   std::snprintf(study, sizeof study, "%08x%08x", random.next_u32(), random.next_u32());
   key.study = study;

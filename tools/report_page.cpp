@@ -35,7 +35,7 @@ std::string details(const std::string& summary, const std::string& body) {
 
 std::string settings_table(const TextTable& table) { return "<div class=\"settings\">" + html_table(table) + "</div>"; }
 
-std::string heading(const Report& report, const std::string& title) {
+std::string heading(const Report& report, const std::string& title, bool explains_metrics) {
   std::string html = "<header>\n<h1>" + escape_html(title) + "</h1>\n<p class=\"quiet\">" +
                      std::to_string(report.sheet.methods.size()) + " methods, " +
                      std::to_string(report.sheet.subjects.size()) + " subjects. clade_eval " + kVersion + ", " +
@@ -46,8 +46,8 @@ std::string heading(const Report& report, const std::string& title) {
   for (std::size_t i = 0; i < report.subjects.size(); ++i)
     html += str("<a href=\"#subject-", i, "\">", escape_html(report.subjects[i]["name"].get<std::string>()), "</a>");
   if (!report.runs.empty()) html += "<a href=\"#training\">Training</a>";
-  return html +
-         "<a href=\"#metrics\">What the metrics mean</a><a href=\"#made\">How this was made</a></nav>\n</header>\n";
+  return html + (explains_metrics ? "<a href=\"#metrics\">What the metrics mean</a>" : "") +
+         "<a href=\"#made\">How this was made</a></nav>\n</header>\n";
 }
 
 std::string scores(const Report& report) {
@@ -116,7 +116,16 @@ std::string training(const Report& report) {
 
 std::string metrics(const Report& report) {
   TextTable table{{"metric", "what it says and does not say"}};
-  for (const Metric& metric : report.sheet.metrics) table.push_back({metric.title(), metric_note(metric.name)});
+  for (const Metric& metric : report.sheet.metrics) {
+    const std::string note = metric_note(metric.name);
+    if (note.empty()) continue;
+    if (table.back()[1] == note) {
+      table.back()[0] += "\n" + metric.title();
+    } else {
+      table.push_back({metric.title(), note});
+    }
+  }
+  if (table.size() == 1) return "";
   return "<section id=\"metrics\">\n<h2>What the metrics mean</h2>\n<p>No single number tells whether a volume is "
          "better: "
          "PIQE rewards invented texture, sharpness rewards noise, PSNR rewards blur. Read them together, and look at "
@@ -149,8 +158,9 @@ nlohmann::ordered_json ramps() {
 std::string report_html(const Report& report) {
   Page page;
   page.title = "Comparison: " + joined(report.sheet.methods);
-  page.body = heading(report, page.title) + "<main>\n" + scores(report) + subjects(report) + training(report) +
-              metrics(report) + "<section id=\"made\">\n<h2>How this was made</h2>\n<code class=\"command\">" +
+  const std::string notes = metrics(report);
+  page.body = heading(report, page.title, !notes.empty()) + "<main>\n" + scores(report) + subjects(report) +
+              training(report) + notes + "<section id=\"made\">\n<h2>How this was made</h2>\n<code class=\"command\">" +
               escape_html(report.command_line) + "</code>\n" + settings_table(report.settings) +
               "</section>\n</main>\n";
   page.data = {{"subjects", report.subjects}, {"ramps", ramps()}};

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int kPoints = 150;  // of a curve
+constexpr int kPoints = 80;  // of a curve
 
 // Losses that share a plot: what is said of Y is dashed.
 struct LossPlot {

@@ -69,6 +69,12 @@ function maps(viewer, views, ramp) {
   return [legend, element("div", {class: "pictures"}, ...figures)];
 }
 
+// To a hundredth of the span, roughly.
+function windowText([low, high]) {
+  const step = 10 ** Math.floor(Math.log10(high - low) - 2);
+  return [low, high].map(v => Number((Math.round(v / step) * step).toPrecision(6)) || 0).join(" to ");
+}
+
 const data = JSON.parse(document.getElementById("data").textContent);
 data.subjects.forEach((subject, index) => {
   const viewer = new Viewer(subject, subject.name);
@@ -77,7 +83,7 @@ data.subjects.forEach((subject, index) => {
   viewer.track(() => { shown.textContent = `${viewer.current.name}, ${viewer.current.slices[viewer.slice]}`; });
   section.append(viewer.controls, shown, sideBySide(viewer, subject.picture));
   section.append(element("p", {class: "quiet"},
-    `Intensities ${subject.window.map(v => Number(v.toPrecision(4))).join(" to ")} from black to white, the same for all. ` +
+    `Intensities ${windowText(subject.window)} from black to white, the same for all. ` +
     `Click a slice to move the part that is magnified ${MAGNIFICATION} times below.`));
   if (subject.picture.length > 1) section.append(element("h3", {}, "Two in one picture"), wipe(viewer, subject.picture));
   for (const [kind, ramp] of Object.entries(data.ramps)) {
