@@ -5,17 +5,16 @@
 
 #include <nlohmann/json.hpp>
 
-#include "io/nifti.h"
 #include "tests/support/catch.h"
 #include "tests/support/errors.h"
-#include "tests/support/program.h"
-#include "tests/support/volumes.h"
+#include "tests/support/study.h"
 #include "tools/eval_comparison.h"
 #include "tools/eval_table.h"
 
 using namespace clade;
 using clade::test::contains;
 using clade::test::error_of;
+using test::make_subject;
 using test::Outcome;
 using test::run;
 using test::TempDir;
@@ -28,37 +27,6 @@ void check_refused(const Outcome& outcome, int code, const std::string& word) {
   INFO(outcome.messages);
   CHECK(outcome.code == code);
   CHECK(contains(outcome.messages, word));
-}
-
-// Smooth blobs, so that there is something to judge, sharpen and blur.
-Volume phantom(int seed) {
-  Volume volume = test::random_volume(test::make_geometry({48, 52, 56}, {1, 1, 1}), 0.0, 4.0);
-  for (int k = 0; k < 56; ++k)
-    for (int j = 0; j < 52; ++j)
-      for (int i = 0; i < 48; ++i) {
-        const double radius = std::hypot(i - 24 + seed, j - 26, k - 28);
-        float& voxel = volume.voxels[static_cast<std::size_t>(i + 48 * (j + 52 * k))];
-        if (radius < 20) voxel += static_cast<float>(200.0 + 60.0 * std::sin(0.5 * i) * std::cos(0.4 * j + 0.6 * k));
-      }
-  return volume;
-}
-
-// Truth, thick slices, and two "methods" for one subject.
-void make_subject(const TempDir& folder, int seed) {
-  const auto path = [&](const char* kind) { return folder / str(kind, "/s", seed, ".nii.gz"); };
-  for (const char* kind : {"truth", "thick", "good", "bad"}) fs::create_directories(folder / kind);
-  const Volume truth = phantom(seed);
-  write_nifti(path("truth"), truth);
-  Volume good = truth, bad = truth;
-  RandomSequence random(static_cast<std::uint64_t>(seed), RandomUse::test, 2);
-  for (float& voxel : good.voxels) voxel += static_cast<float>((1.0 + 0.2 * seed) * random.next_normal());
-  for (std::size_t i = 0; i < bad.voxels.size(); ++i)
-    bad.voxels[i] += (i + i / 48 + i / 2496) % 2 == 0 ? 20.0f + static_cast<float>(seed) : -20.0f;
-  write_nifti(path("good"), good);
-  write_nifti(path("bad"), bad);
-  REQUIRE(run("clade_eval", {"degrade", "-i", path("truth").string(), "-o", path("thick").string(), "--axis", "si",
-                             "--spacing", "4", "--gap", "1", "--noise", "2", "--seed", "5", "-q"})
-              .code == 0);
 }
 
 double value_of(const nlohmann::json& json, std::size_t volume, const char* metric) {

@@ -54,8 +54,8 @@ TEST_CASE("preview slices stand upright for every order and direction of the axe
       PlaneAxes axes;
       for (int d = 0; d < 3; ++d) (order[d] == 2 ? axes.slice : order[d] == 1 ? axes.shared : axes.normal) = d;
       const Preview preview(gradient_volume(geometry, {1, 1, 1}), axes, 1);
-      const PreviewSlice& sagittal = preview.slices()[0];
-      const PreviewSlice& coronal = preview.slices()[1];
+      const UprightSlice& sagittal = preview.slices()[0];
+      const UprightSlice& coronal = preview.slices()[1];
       CHECK(sagittal.plane == Plane::sagittal);
       CHECK(coronal.plane == Plane::coronal);
       CHECK(sagittal.down == std::array<double, 3>{0, 0, -1});

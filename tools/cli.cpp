@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/cli.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <csignal>
+#include <cstring>
 #include <iostream>
 #include <new>
 
@@ -40,6 +43,17 @@ LogLevel level_of(const CommonOptions& options) {
   return options.verbosity == 1 ? LogLevel::info : LogLevel::debug;
 }
 
+// A word as a shell takes it, in quotes where it needs them.
+std::string shell_word(const std::string& word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+    return std::isalnum(c) || std::strchr("-_./=,:+%@", c);
+  });
+  if (plain) return word;
+  std::string quoted = "'";
+  for (char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
 }  // namespace
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
@@ -67,6 +81,8 @@ bool stop_requested() { return stop_flag; }
 int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv,
                 const std::function<int(Console&)>& body) {
   const std::string program = app.get_name();
+  options.command_line = program;
+  for (int i = 1; i < argc; ++i) options.command_line += ' ' + shell_word(argv[i]);
   const auto report = [&](const char* text) { std::cerr << program << ": error: " << text << '\n'; };
   try {
     app.parse(argc, argv);

@@ -18,6 +18,7 @@ struct CommonOptions {
   bool quiet = false;
   int verbosity = 0;
   bool force = false;
+  std::string command_line;  ///< as a shell would take it
 };
 
 void add_common_options(CLI::App& app, CommonOptions& options);

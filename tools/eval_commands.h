@@ -17,5 +17,7 @@ struct EvalCommand {
 EvalCommand add_degrade_command(CLI::App& app);
 EvalCommand add_score_command(CLI::App& app);
 EvalCommand add_compare_command(CLI::App& app);
+EvalCommand add_report_command(CLI::App& app);
+EvalCommand add_reader_command(CLI::App& app);
 
 }  // namespace clade

@@ -15,8 +15,6 @@ constexpr double kAlpha = 0.05;
 
 std::string p_text(double p) { return p < 0.0001 ? "<0.0001" : fixed(p, 4); }
 
-std::string marks(double p) { return p < 0.001 ? "***" : p < 0.01 ? "**" : p < 0.05 ? "*" : ""; }
-
 // p between two methods.
 double p_between(const std::vector<PairwiseComparison>& pairs, int a, int b) {
   for (const PairwiseComparison& pair : pairs)
@@ -70,6 +68,22 @@ ScoreSheet parse_sheet(const TextTable& table, const std::string& metric) {
   return sheet;
 }
 
+int MarkOptions::against_in(const ScoreSheet& sheet) const {
+  if (against.empty()) return 0;
+  const auto found = std::find(sheet.methods.begin(), sheet.methods.end(), against);
+  CLADE_CHECK(found != sheet.methods.end(), ErrorCode::usage, "--against: there is no method '", against, "'");
+  return static_cast<int>(found - sheet.methods.begin());
+}
+
+void add_mark_options(CLI::App& app, MarkOptions& options) {
+  const char* statistics = "Statistics";
+  app.add_option("--against", options.against, "The method that marks are about [the first]")->group(statistics);
+  app.add_option("--test", options.test, "Behind the marks: tukey-paired, tukey or nemenyi")
+      ->check(CLI::IsMember({"tukey-paired", "tukey", "nemenyi"}))
+      ->capture_default_str()
+      ->group(statistics);
+}
+
 PostHoc parse_post_hoc(const std::string& name) {
   if (name == "tukey-paired") return PostHoc::tukey_paired;
   if (name == "tukey") return PostHoc::tukey;
@@ -105,6 +119,12 @@ std::vector<MetricComparison> compare(const ScoreSheet& sheet) {
   return comparisons;
 }
 
+std::string significance_mark(const MetricComparison& comparison, PostHoc post_hoc, int method, int against) {
+  if (!comparison.tests || method == against) return "";
+  const double p = p_between(comparison.tests->of(post_hoc), method, against);
+  return p < 0.001 ? "***" : p < 0.01 ? "**" : p < 0.05 ? "*" : "";
+}
+
 TextTable mean_table(const ScoreSheet& sheet, const std::vector<MetricComparison>& comparisons, PostHoc post_hoc,
                      int against) {
   TextTable table{{"metric"}};
@@ -117,9 +137,7 @@ TextTable mean_table(const ScoreSheet& sheet, const std::vector<MetricComparison
       const Summary& summary = comparison.summaries[method];
       std::string cell = summary.count > 0 ? fixed(summary.mean, decimals) : "-";
       if (summary.count > 1) cell += " +- " + fixed(summary.sd, decimals);
-      std::string mark;
-      if (comparison.tests && static_cast<int>(method) != against)
-        mark = marks(p_between(comparison.tests->of(post_hoc), static_cast<int>(method), against));
+      std::string mark = significance_mark(comparison, post_hoc, static_cast<int>(method), against);
       // Numbers stay below one another whatever the mark.
       mark.resize(3, ' ');
       row.push_back(cell + " " + mark);
@@ -179,6 +197,7 @@ nlohmann::ordered_json to_json(const ScoreSheet& sheet, const std::vector<Metric
     nlohmann::ordered_json json{{"name", comparison.metric.name},
                                 {"unit", comparison.metric.unit},
                                 {"better", better_text(comparison.metric.better)},
+                                {"decimals", comparison.metric.decimals},
                                 {"n", comparison.subjects},
                                 {"methods", methods}};
     if (comparison.tests) {
@@ -199,6 +218,36 @@ nlohmann::ordered_json to_json(const ScoreSheet& sheet, const std::vector<Metric
     metrics.push_back(std::move(json));
   }
   return {{"methods", sheet.methods}, {"subjects", sheet.subjects}, {"metrics", metrics}};
+}
+
+ScoreSheet sheet_from_json(const std::string& text) {
+  ScoreSheet sheet;
+  try {
+    const nlohmann::json json = nlohmann::json::parse(text);
+    sheet.methods = json.at("methods").get<std::vector<std::string>>();
+    sheet.subjects = json.at("subjects").get<std::vector<std::string>>();
+    for (const auto& entry : json.at("metrics")) {
+      Metric metric{entry.at("name"), entry.at("unit"), parse_better(entry.at("better").get<std::string>()),
+                    entry.at("decimals").get<int>()};
+      CLADE_CHECK(entry.at("methods").size() == sheet.methods.size(), ErrorCode::input, metric.name, " has ",
+                  entry.at("methods").size(), " methods, expected ", sheet.methods.size());
+      std::vector<std::vector<std::optional<double>>> values;
+      for (const auto& method : entry.at("methods")) {
+        values.emplace_back();
+        for (const auto& value : method.at("values"))
+          values.back().push_back(value.is_null() ? std::nullopt : std::optional(value.get<double>()));
+        CLADE_CHECK(values.back().size() == sheet.subjects.size(), ErrorCode::input, metric.name, " has ",
+                    values.back().size(), " values of a method for ", sheet.subjects.size(), " subjects");
+      }
+      sheet.metrics.push_back(std::move(metric));
+      sheet.values.push_back(std::move(values));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorCode::input, "not written by clade_eval compare --json: ", error.what());
+  }
+  CLADE_CHECK(!sheet.methods.empty() && !sheet.subjects.empty() && !sheet.metrics.empty(), ErrorCode::input,
+              "there are no scores");
+  return sheet;
 }
 
 TextTable to_table(const ScoreSheet& sheet) {

@@ -31,6 +31,17 @@ enum class PostHoc { tukey_paired, tukey, nemenyi };
 /// Throws Error(usage) for an unknown name.
 PostHoc parse_post_hoc(const std::string& name);
 
+/// What the marks are about, as options say it.
+struct MarkOptions {
+  std::string test = "tukey-paired";
+  std::string against;  ///< name of a method; empty: the first one
+
+  /// Position of that method. Throws Error(usage) when the sheet has none of that name.
+  int against_in(const ScoreSheet& sheet) const;
+};
+/// Adds --against and --test.
+void add_mark_options(CLI::App& app, MarkOptions& options);
+
 /// Everything about one metric. Subjects that lack a value for any method are left out of all of it.
 struct MetricComparison {
   Metric metric;
@@ -50,6 +61,9 @@ struct MetricComparison {
 
 std::vector<MetricComparison> compare(const ScoreSheet& sheet);
 
+/// "*", "**", "***" for p < 0.05, 0.01, 0.001 between two methods, else nothing.
+std::string significance_mark(const MetricComparison& comparison, PostHoc post_hoc, int method, int against);
+
 /// Means and standard deviations, marked where they differ from method number `against` (* p < 0.05, ** 0.01, ***
 /// 0.001).
 TextTable mean_table(const ScoreSheet& sheet, const std::vector<MetricComparison>& comparisons, PostHoc post_hoc,
@@ -60,6 +74,8 @@ TextTable test_table(const std::vector<MetricComparison>& comparisons);
 TextTable pair_table(const ScoreSheet& sheet, const std::vector<MetricComparison>& comparisons);
 
 nlohmann::ordered_json to_json(const ScoreSheet& sheet, const std::vector<MetricComparison>& comparisons);
+/// The scores of a file that to_json() made. Throws Error(input) for other contents.
+ScoreSheet sheet_from_json(const std::string& text);
 /// One line for each subject and method.
 TextTable to_table(const ScoreSheet& sheet);
 

@@ -44,6 +44,12 @@ const char* better_text(Better better) {
   fail(ErrorCode::internal, "better ", static_cast<int>(better));
 }
 
+Better parse_better(const std::string& text) {
+  for (Better better : {Better::lower, Better::higher, Better::near_one, Better::neither})
+    if (text == better_text(better)) return better;
+  fail(ErrorCode::input, "'", text, "' does not say what is better");
+}
+
 std::string Metric::title() const { return unit.empty() ? name : str(name, " [", unit, "]"); }
 
 void add_scoring_options(CLI::App& app, ScoringOptions& options) {
@@ -72,6 +78,14 @@ void add_scoring_options(CLI::App& app, ScoringOptions& options) {
       ->group(group);
 }
 
+Volume interpolate(const Volume& acquisition, int slice_axis, const Geometry& grid, ThreadPool& pool) {
+  PlaneAxes axes;
+  axes.slice = slice_axis;
+  axes.shared = (slice_axis + 1) % 3;
+  axes.normal = (slice_axis + 2) % 3;
+  return interpolate(acquisition, axes, grid, pool);
+}
+
 VolumeScorer::VolumeScorer(const ScoringOptions& options, SubjectContext context, const Volume& first, ThreadPool& pool)
     : context_(std::move(context)),
       pool_(pool),
@@ -89,11 +103,7 @@ VolumeScorer::VolumeScorer(const ScoringOptions& options, SubjectContext context
                 " is not the axis along which the volumes have more slices than the acquisition");
     slice_axis_ = axis;
     thickness_ = options.thickness.value_or(context_.acquisition->geometry.spacing[static_cast<std::size_t>(axis)]);
-    PlaneAxes axes;
-    axes.slice = axis;
-    axes.shared = (axis + 1) % 3;
-    axes.normal = (axis + 2) % 3;
-    interpolated_ = interpolate(*context_.acquisition, axes, grid_, pool_);
+    interpolated_ = interpolate(*context_.acquisition, axis, grid_, pool_);
   }
   if (!slice_axis_) slice_axis_ = thick_axis(grid_);
 

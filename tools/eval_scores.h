@@ -23,6 +23,8 @@ namespace clade {
 /// What a good value is.
 enum class Better { lower, higher, near_one, neither };
 const char* better_text(Better better);
+/// The inverse of better_text(). Throws Error(input) for other texts.
+Better parse_better(const std::string& text);
 
 struct Metric {
   std::string name;
@@ -67,6 +69,9 @@ struct SubjectContext {
   std::vector<Profile> profiles;
 };
 
+/// The acquisition on a grid that is finer along `slice_axis` only, by cubic B-splines.
+Volume interpolate(const Volume& acquisition, int slice_axis, const Geometry& grid, ThreadPool& pool);
+
 /// Scores volumes of one subject. The grey map, the intensity range, the slices that count for PIQE and the places of
 /// edges are found once, so they are the same for all of them.
 class VolumeScorer {
@@ -77,6 +82,11 @@ class VolumeScorer {
 
   /// The acquisition interpolated to the grid of the volumes (cubic B-spline); none without an acquisition.
   const std::optional<Volume>& interpolated() const { return interpolated_; }
+  const SubjectContext& context() const { return context_; }
+  /// Along which slices are thick; none where that is not known.
+  std::optional<int> slice_axis() const { return slice_axis_; }
+  /// What intensities differ by at most: the 100 % of fidelity.
+  double range() const { return map_.high - map_.low; }
   VolumeScores score(const Volume& volume) const;
   /// Degraded volume minus acquisition. Throws Error(usage) without an acquisition.
   Volume fidelity_map(const Volume& volume) const;
@@ -97,7 +107,6 @@ class VolumeScorer {
   void add_periodicity(const Volume& volume, VolumeScores& scores) const;
   void add_reference(const Volume& volume, VolumeScores& scores) const;
   void add_snr(const Volume& volume, VolumeScores& scores) const;
-  double range() const { return map_.high - map_.low; }
 
   SubjectContext context_;
   ThreadPool& pool_;

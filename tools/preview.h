@@ -9,23 +9,9 @@
 #include "io/axes.h"
 #include "io/png.h"
 #include "io/volume.h"
+#include "tools/upright_slice.h"
 
 namespace clade {
-
-/// One slice as it stands in the picture: its place in the world, anatomically upright.
-struct PreviewSlice {
-  Plane plane = Plane::sagittal;
-  std::array<double, 3> origin{};  ///< world position of the upper left corner, mm
-  std::array<double, 3> right{};   ///< world direction of 1 mm to the right
-  std::array<double, 3> down{};    ///< world direction of 1 mm down
-  double width = 0;                ///< mm
-  double height = 0;               ///< mm
-  // Magnified part, mm from the upper left corner.
-  double inset_x = 0;
-  double inset_y = 0;
-  double inset_width = 0;
-  double inset_height = 0;
-};
 
 class Preview {
  public:
@@ -40,7 +26,7 @@ class Preview {
   /// Superior is up, else anterior; the patient's right is on the left, anterior on the left.
   GreyImage render() const;
 
-  const std::array<PreviewSlice, 2>& slices() const { return slices_; }
+  const std::array<UprightSlice, 2>& slices() const { return slices_; }
 
  private:
   struct Column {
@@ -49,7 +35,7 @@ class Preview {
     std::array<GreyImage, 2> insets;
   };
 
-  std::array<PreviewSlice, 2> slices_;
+  std::array<UprightSlice, 2> slices_;
   double low_ = 0;   // shown black
   double high_ = 1;  // shown white
   int column_width_ = 0;
