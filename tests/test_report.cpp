@@ -68,10 +68,7 @@ TEST_CASE("pictures in pages come back pixel by pixel", "[report]") {
 
 TEST_CASE("axes have round numbers, curves few points", "[report]") {
   CHECK(axis_ticks(0.1, 1.05, 4) == std::vector<double>{0.5, 1.0});
-  const std::vector<double> ticks = axis_ticks(-32.0, 31.0, 4);
-  REQUIRE(ticks.size() == 4);
-  CHECK(ticks.front() == -20.0);
-  CHECK(ticks.back() == Approx(20.0).margin(20.0));
+  CHECK(axis_ticks(-32.0, 31.0, 4) == std::vector<double>{-20.0, 0.0, 20.0});
   Curve curve{"c", 0, false, {}, {}};
   for (int i = 0; i < 10; ++i) {
     curve.x.push_back(i);
