@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The entry points of kernels/cpu: all that other code sees of those compiled for one level of instructions.
+#include "kernels/instructions.h"
+
+extern "C" const clade::kernels::CpuKernels CLADE_CPU_TABLE;
+
+const clade::kernels::CpuKernels CLADE_CPU_TABLE = {
+    CLADE_CPU_LEVEL,
+#define CLADE_KERNEL_NAME(name) &clade::kernels::cpu::name,
+#include "kernels/kernel_names.inc"
+#undef CLADE_KERNEL_NAME
+};
