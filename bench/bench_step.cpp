@@ -13,6 +13,7 @@
 #include "bench/support/options.h"
 #include "core/philox.h"
 #include "engine/tensor.h"
+#include "kernels/instructions.h"
 #include "models/model.h"
 #include "models/trainer.h"
 
@@ -116,6 +117,7 @@ int main(int argc, char** argv) {
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
     benchmark::AddCustomContext("device", device_name(device));
+    benchmark::AddCustomContext("instructions", kernels::cpu_kernels().level);
     add_all(device, threads);
     benchmark::RunSpecifiedBenchmarks();
     return 0;

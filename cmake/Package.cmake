@@ -11,7 +11,7 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL runtime library development)
 
 # Read by cpack itself: a package must run on machines that lack this one's instructions.
-set(CPACK_CLADE_INSTRUCTION_FLAGS ${CLADE_INSTRUCTION_FLAGS})
+set(CPACK_CLADE_LEVELS ${CLADE_LEVELS})
 set(CPACK_PROJECT_CONFIG_FILE ${PROJECT_SOURCE_DIR}/cmake/PackageCheck.cmake)
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "kernels/kernels.h"
+#include "kernels/instructions.h"
 
 namespace clade::kernels {
 
@@ -14,11 +14,12 @@ inline constexpr bool kHasCuda = true;
 inline constexpr bool kHasCuda = false;
 #endif
 
-/// Calls the entry point of the stream's device. A build without CUDA never refers to the CUDA one.
+/// Calls the entry point of the stream's device, on the CPU that for its instructions. A build without CUDA never refers
+/// to the CUDA one.
 template <auto Cpu, auto Cuda, class... Arguments>
 void dispatch(Stream& stream, Arguments&&... arguments) {
   if (stream.device().type == DeviceType::cpu) {
-    Cpu(stream, std::forward<Arguments>(arguments)...);
+    (cpu_kernels().*Cpu)(stream, std::forward<Arguments>(arguments)...);
   } else if constexpr (kHasCuda) {
     Cuda(stream, std::forward<Arguments>(arguments)...);
   } else {
@@ -29,4 +30,4 @@ void dispatch(Stream& stream, Arguments&&... arguments) {
 }  // namespace clade::kernels
 
 /// CLADE_KERNEL(conv_forward)(stream, ...) runs that kernel on the stream's device.
-#define CLADE_KERNEL(name) ::clade::kernels::dispatch<&::clade::kernels::cpu::name, &::clade::kernels::cuda::name>
+#define CLADE_KERNEL(name) ::clade::kernels::dispatch<&::clade::kernels::CpuKernels::name, &::clade::kernels::cuda::name>

@@ -42,8 +42,9 @@ if(MODE STREQUAL "install")
   endforeach()
   check_relocatable()
 elseif(MODE STREQUAL "subdirectory")
-  # Unoptimised: the library is compiled once more for this.
-  set(settings -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCLADE_SOURCE_DIR=${SOURCE_DIR} -DCLADE_CUDA=OFF)
+  # Unoptimised and for one level of instructions: the library is compiled once more for this.
+  set(settings -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCLADE_SOURCE_DIR=${SOURCE_DIR} -DCLADE_CUDA=OFF
+      -DCLADE_INSTRUCTIONS=native)
 else()
   set(example itk)
 endif()

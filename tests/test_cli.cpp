@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The programs: exit codes, messages, nothing half-written, goldens, kills and resumes.
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -12,6 +13,7 @@
 
 #include "io/nifti.h"
 #include "io/safetensors.h"
+#include "kernels/instructions.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
 #include "tests/support/program.h"
@@ -184,6 +186,23 @@ TEST_CASE("usage errors exit with 2", "[cli]") {
   check_refused(run("clade_train", {"-o", (folder / "run").string()}), 2, {"--input"});
   check_refused(run("clade_sr", {"-i", (folder / "v.nii.gz").string()}), 2, {"model"});
   CHECK_FALSE(fs::exists(folder / "run"));
+}
+
+TEST_CASE("the level of instructions is chosen by CLADE_INSTRUCTIONS", "[cli]") {
+  // The programs inherit it; this process has chosen before.
+  const std::string chosen = kernels::cpu_kernels().level, built = kernels::built_levels();
+  const char* before = std::getenv("CLADE_INSTRUCTIONS");
+  const std::string restored = before == nullptr ? "" : before;
+  setenv("CLADE_INSTRUCTIONS", chosen.c_str(), 1);
+  const Outcome version = run("clade_sr", {"--version"});
+  CHECK(version.code == 0);
+  CHECK(version.messages.find("instructions: " + chosen + " (built: " + built + ")") != std::string::npos);
+  setenv("CLADE_INSTRUCTIONS", "x86-64-v9", 1);
+  const std::vector<std::string> words = {"error: CLADE_INSTRUCTIONS is x86-64-v9", "this build has " + built};
+  check_refused(run("clade_eval", {"--version"}), 2, words);
+  const TempDir folder;
+  check_refused(run("clade_sr", {"-m", "model", "-i", "in.nii", "-o", folder / "out.nii"}), 2, words);
+  setenv("CLADE_INSTRUCTIONS", restored.c_str(), 1);
 }
 
 TEST_CASE("broken models exit with 4", "[cli]") {

@@ -188,7 +188,7 @@ TEST_CASE("clade_eval report shows every method of every subject", "[cli][eval]"
   check_refused(run("clade_eval", arguments), 5, "--force");
   std::vector<std::string> unknown = arguments;
   unknown.back() = path("other.html");
-  unknown[12] = "none=" + path("run");
+  *std::ranges::find(unknown, "bad=" + path("run")) = "none=" + path("run");
   check_refused(run("clade_eval", unknown), 2, "'none'");
   CHECK_FALSE(std::filesystem::exists(folder / "other.html"));
 }

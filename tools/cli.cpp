@@ -10,6 +10,7 @@
 #include <new>
 
 #include "core/version.h"
+#include "kernels/instructions.h"
 
 namespace clade {
 
@@ -29,12 +30,8 @@ void install_signal_handlers() {
 }
 
 std::string version_text(const std::string& program) {
-  std::string instructions = "baseline";
-#if defined(__AVX2__) && defined(__FMA__)
-  instructions = "AVX2, FMA";
-#endif
-  return str(program, " ", kVersion, "\ncompiler: ", __VERSION__, "\ninstructions: ", instructions,
-             "\nCUDA devices: ", cuda_device_count());
+  return str(program, " ", kVersion, "\ncompiler: ", __VERSION__, "\ninstructions: ", kernels::cpu_kernels().level,
+             " (built: ", kernels::built_levels(), ")\nCUDA devices: ", cuda_device_count());
 }
 
 LogLevel level_of(const CommonOptions& options) {
@@ -59,7 +56,7 @@ std::string shell_word(const std::string& word) {
 void add_common_options(CLI::App& app, CommonOptions& options) {
   const std::string group = "General";
   app.set_help_flag("-h,--help", "Show this help and exit")->group(group);
-  app.set_version_flag("--version", version_text(app.get_name()), "Show the version and how it was built, and exit")
+  app.set_version_flag("--version", [&app] { return version_text(app.get_name()); }, "Show the version and how it was built, and exit")
       ->group(group);
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str()->group(group);
   app.add_option("--threads", options.threads, "Threads [all processors of this process]")
@@ -72,7 +69,7 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
 
 Device select_device(const std::string& name, const Log& log) {
   const Device device = parse_device(name);
-  if (name == "auto" && device.is_cpu()) log.info("running on the CPU");
+  if (name == "auto" && device.is_cpu()) log.info("running on the CPU, instructions ", kernels::cpu_kernels().level);
   return device;
 }
 
@@ -91,9 +88,13 @@ int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv,
     report(error.what());
     std::cerr << "Run " << program << " --help for the options.\n";
     return static_cast<int>(ErrorCode::usage);
+  } catch (const Error& error) {  // of --version
+    report(error.what());
+    return static_cast<int>(error.code());
   }
   Console console(program, level_of(options));
   try {
+    kernels::cpu_kernels();  // a processor that cannot run them is told of before any work
     install_signal_handlers();
     return body(console);
   } catch (const Error& error) {
