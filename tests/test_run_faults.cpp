@@ -52,3 +52,49 @@ TEST_CASE("one process trains in a folder, and a killed one leaves no lock", "[c
   CHECK(fs::exists(folder / "run" / ".lock"));
   CHECK(run("clade_train", with(resume(folder / "run"), {"--steps", "1"})).code == 0);
 }
+
+TEST_CASE("a damaged checkpoint is refused, and the message says how to go on", "[cli][faults]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  const fs::path run_folder = folder / "run";
+  REQUIRE(run("clade_train", tiny_training(folder / "v.nii.gz", run_folder, 2)).code == 0);
+  const auto damaged = [](std::string bytes, double share) {
+    const auto at = static_cast<std::size_t>(share * static_cast<double>(bytes.size() - 1));
+    bytes[at] = static_cast<char>(bytes[at] ^ 4);
+    return bytes;
+  };
+  const fs::path state = run_folder / "state.safetensors", latest = run_folder / "latest.safetensors";
+  const std::string good_state = test::read_bytes(state), good_model = test::read_bytes(latest);
+  for (const double share : {0.0, 0.01, 0.5, 1.0}) {
+    INFO("at " << share);
+    test::write_bytes(state, damaged(good_state, share));
+    check_refused(run("clade_train", with(resume(run_folder), {"--steps", "3"})), 4,
+                  {state.string(), "--init " + latest.string()});
+    test::write_bytes(latest, damaged(good_model, share));
+    check_refused(run("clade_sr", {"-m", latest.string(), "-i", (folder / "v.nii.gz").string(), "-o",
+                                   (folder / "out.nii.gz").string()}),
+                  4, {latest.string()});
+    test::write_bytes(latest, good_model);
+  }
+  // What the message says is possible.
+  CHECK(run("clade_train", {"-i", (folder / "v.nii.gz").string(), "-q", "--steps", "1", "--init", latest.string(), "-o",
+                            (folder / "next").string()})
+            .code == 0);
+}
+
+TEST_CASE("a checkpoint of before there were checksums is resumed", "[cli][faults]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  for (const char* name : {"run", "old"})
+    REQUIRE(run("clade_train", tiny_training(folder / "v.nii.gz", folder / name, 2)).code == 0);
+  const fs::path state = folder / "old" / "state.safetensors";
+  std::string bytes = test::read_bytes(state);
+  const std::string entries = R"("checksum":"00000000","checksum_kind":"crc32",)";
+  const std::size_t at = bytes.find(R"("checksum":")");
+  REQUIRE(at != std::string::npos);
+  bytes.replace(at, entries.size(), std::string(entries.size(), ' '));
+  test::write_bytes(state, bytes);
+  for (const char* name : {"run", "old"})
+    REQUIRE(run("clade_train", with(resume(folder / name), {"--steps", "5"})).code == 0);
+  CHECK(test::read_bytes(state) == test::read_bytes(folder / "run" / "state.safetensors"));
+}

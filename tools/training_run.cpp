@@ -102,12 +102,7 @@ class TrainingRun {
       console_.message(LogLevel::warning, "no checkpoint was made yet; starting from the beginning");
       return start();
     }
-    const TensorFile state = read_safetensors(folder_.state());
-    with_context(folder_.state().string(), [&] {
-      trainer_.load_state(state);
-      epoch_ = read_counter(state, kEpochKey);
-      position_ = read_counter(state, kPositionKey);
-    });
+    load_state();
     begin_epoch();
     CLADE_CHECK(position_ <= steps_per_epoch_, ErrorCode::model, folder_.state().string(), " is at step ", position_,
                 " of an epoch of ", steps_per_epoch_, " steps: the training data has changed");
@@ -118,6 +113,20 @@ class TrainingRun {
   }
 
  private:
+  void load_state() {
+    try {
+      const TensorFile state = read_safetensors(folder_.state());
+      with_context(folder_.state().string(), [&] {
+        trainer_.load_state(state);
+        epoch_ = read_counter(state, kEpochKey);
+        position_ = read_counter(state, kPositionKey);
+      });
+    } catch (const Error& error) {
+      fail(error.code(), error.what(), "\nThe run cannot go on. A new one can start from its weights: --init ",
+           folder_.latest().string());
+    }
+  }
+
   bool finished() const {
     return epoch_ >= settings_.epochs.value_or(std::numeric_limits<std::int64_t>::max()) ||
            trainer_.step_count() >= settings_.steps.value_or(std::numeric_limits<std::int64_t>::max());
