@@ -96,5 +96,59 @@ TEST_CASE("a checkpoint of before there were checksums is resumed", "[cli][fault
   test::write_bytes(state, bytes);
   for (const char* name : {"run", "old"})
     REQUIRE(run("clade_train", with(resume(folder / name), {"--steps", "5"})).code == 0);
-  CHECK(test::read_bytes(state) == test::read_bytes(folder / "run" / "state.safetensors"));
+  const bool same = test::read_bytes(state) == test::read_bytes(folder / "run" / "state.safetensors");
+  CHECK(same);
+}
+
+TEST_CASE("SIGTERM saves and ends a training at once", "[cli][faults]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  const fs::path run_folder = folder / "run";
+  // With one checkpoint an hour, what is there after the signal was saved because of it.
+  Program program("clade_train",
+                  with(tiny_training(folder / "v.nii.gz", run_folder, 1'000'000), {"--checkpoint-minutes", "60"}),
+                  folder / "log");
+  wait_until([&] { return fs::exists(run_folder / "log.jsonl"); });
+  const auto sent = std::chrono::steady_clock::now();
+  program.signal(SIGTERM);
+  const Outcome outcome = program.wait();
+  // A step takes milliseconds here; the rest is a machine with other work.
+  CHECK(std::chrono::steady_clock::now() - sent < std::chrono::seconds(10));
+  CHECK(outcome.code == 130);
+  CHECK(run("clade_train", with(resume(run_folder), {"--steps", "1"})).code == 0);
+}
+
+TEST_CASE("losses and weights that are not finite exit with 7 and keep the last checkpoint", "[cli][faults]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  const fs::path run_folder = folder / "run";
+  REQUIRE(
+      run("clade_train", with(tiny_training(folder / "v.nii.gz", run_folder, 5), {"--learning-rate", "1e-4"})).code ==
+      0);
+
+  // From weights that overflow.
+  TensorFile huge = read_safetensors(run_folder / "latest.safetensors");
+  for (auto& [name, tensor] : huge.tensors)
+    if (name.starts_with("discriminator"))
+      for (float& value : tensor.values) value *= 1e30f;
+  write_safetensors(folder / "huge.safetensors", huge);
+  check_refused(run("clade_train", {"-i", (folder / "v.nii.gz").string(), "-o", (folder / "lost").string(), "--steps",
+                                    "3", "--init", (folder / "huge.safetensors").string()}),
+                7, {"step 1: the loss "});
+  CHECK_FALSE(fs::exists(folder / "lost" / "state.safetensors"));
+
+  // In the middle of a run: config.json is how a run that went on gets a rate that destroys it.
+  const fs::path config = run_folder / "config.json", state = run_folder / "state.safetensors";
+  const std::string good_config = test::read_bytes(config), good_state = test::read_bytes(state);
+  std::string bad_config = good_config;
+  const std::string rate = "\"learning_rate\": 0.0001";
+  REQUIRE(bad_config.find(rate) != std::string::npos);
+  bad_config.replace(bad_config.find(rate), rate.size(), "\"learning_rate\": 3e38");
+  test::write_bytes(config, bad_config);
+  check_refused(run("clade_train", with(resume(run_folder), {"--steps", "9", "--checkpoint-minutes", "0"})), 7,
+                {"step 6: the tensor ", "the last checkpoint is kept"});
+  const bool kept = test::read_bytes(state) == good_state;
+  CHECK(kept);
+  test::write_bytes(config, good_config);
+  CHECK(run("clade_train", with(resume(run_folder), {"--steps", "9"})).code == 0);
 }

@@ -12,9 +12,9 @@
 #include <fstream>
 #include <limits>
 
-#include "core/atomic_file.h"
 #include "models/trainer.h"
 #include "tools/cli.h"
+#include "tools/files.h"
 #include "tools/training_data.h"
 #include "tools/training_monitor.h"
 #include "tools/validation.h"
@@ -56,21 +56,26 @@ std::string log_line(std::int64_t step, std::int64_t epoch, const StepLosses& lo
   return line + "}";
 }
 
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  write_atomically(path, [&](const std::filesystem::path& temporary) {
-    std::ofstream out(temporary, std::ios::binary);
-    out << text;
-    out.close();
-    CLADE_CHECK(out, ErrorCode::output, "cannot write ", path.string());
-  });
-}
-
 std::int64_t read_counter(const TensorFile& state, const char* key) {
   std::int64_t value = -1;
   if (const auto entry = state.metadata.find(key); entry != state.metadata.end())
     std::from_chars(entry->second.data(), entry->second.data() + entry->second.size(), value);
   CLADE_CHECK(value >= 0, ErrorCode::model, "'", key, "' is missing or malformed");
   return value;
+}
+
+// The same file, refused as it is written if a value is not finite: no checkpoint is replaced by one that is lost. The
+// update after the last finite loss can make such values.
+LazyTensorFile finite(LazyTensorFile file, std::int64_t step) {
+  for (auto& [name, tensor] : file.tensors)
+    tensor.values = [name = name, step, make = std::move(tensor.values)] {
+      std::vector<float> values = make();
+      CLADE_CHECK(std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }),
+                  ErrorCode::numerical, "step ", step, ": the tensor ", name,
+                  " has values that are not finite; the last checkpoint is kept");
+      return values;
+    };
+  return file;
 }
 
 class TrainingRun {
@@ -263,7 +268,7 @@ class TrainingRun {
     LazyTensorFile state = trainer_.state();
     state.metadata[kEpochKey] = std::to_string(epoch_);
     state.metadata[kPositionKey] = std::to_string(position_);
-    write_safetensors(folder_.state(), state);
+    write_safetensors(folder_.state(), finite(std::move(state), trainer_.step_count()));
     write_model(folder_.latest());
     last_checkpoint_ = Clock::now();
     saved_ = true;
@@ -274,7 +279,7 @@ class TrainingRun {
   }
 
   void write_model(const std::filesystem::path& path) const {
-    write_safetensors(path, LazyTensorFile{trainer_.weights(), metadata()});
+    write_safetensors(path, finite({trainer_.weights(), metadata()}, trainer_.step_count()));
   }
 
   std::string progress_text() const {

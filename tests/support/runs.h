@@ -56,7 +56,8 @@ inline void check_same_run(const std::filesystem::path& a, const std::filesystem
     INFO(name);
     REQUIRE(first.contains(name));
     REQUIRE(second.contains(name));
-    CHECK(first.at(name) == second.at(name));
+    const bool same = first.at(name) == second.at(name);
+    CHECK(same);
   }
 }
 
