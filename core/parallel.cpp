@@ -27,6 +27,16 @@ void pause_cpu() {
 #endif
 }
 
+// How this thread rounds and whether it flushes denormals; a caller that changed it gets the same from every thread.
+#if defined(__x86_64__)
+constexpr unsigned kExceptionFlags = 0x3f;
+unsigned arithmetic_mode() { return _mm_getcsr() & ~kExceptionFlags; }
+void set_arithmetic_mode(unsigned mode) { _mm_setcsr(mode); }
+#else
+unsigned arithmetic_mode() { return 0; }
+void set_arithmetic_mode(unsigned) {}
+#endif
+
 // A training step runs hundreds of short loops back to back; sleeping between them would cost more than they do.
 constexpr int kSpins = 4000;
 
@@ -39,6 +49,17 @@ int default_thread_count() {
 }
 
 struct ThreadPool::State {
+  // Also when the system refuses one of the threads.
+  ~State() {
+    {
+      std::lock_guard lock(mutex);
+      stop = true;
+      generation.fetch_add(1);
+    }
+    wake.notify_all();
+    for (std::thread& worker : workers) worker.join();
+  }
+
   std::vector<std::thread> workers;
   std::mutex mutex;
   std::condition_variable wake;
@@ -49,6 +70,7 @@ struct ThreadPool::State {
   Call call = nullptr;
   const void* context = nullptr;
   std::int64_t count = 0;
+  unsigned mode = 0;
   std::atomic<std::int64_t> next{0};
   std::atomic<int> busy{0};
   std::mutex error_mutex;
@@ -79,6 +101,7 @@ struct ThreadPool::State {
       }
       ++seen;
       if (stop) return;
+      set_arithmetic_mode(mode);
       drain();
       busy.fetch_sub(1, std::memory_order_release);
     }
@@ -87,18 +110,11 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int threads)
     : threads_(threads > 0 ? threads : default_thread_count()), state_(std::make_unique<State>()) {
+  state_->workers.reserve(static_cast<std::size_t>(threads_));
   for (int i = 1; i < threads_; ++i) state_->workers.emplace_back([state = state_.get()] { state->work(); });
 }
 
-ThreadPool::~ThreadPool() {
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->stop = true;
-    state_->generation.fetch_add(1);
-  }
-  state_->wake.notify_all();
-  for (std::thread& worker : state_->workers) worker.join();
-}
+ThreadPool::~ThreadPool() = default;
 
 void ThreadPool::run(std::int64_t count, Call call, const void* context) {
   if (count <= 0) return;
@@ -106,6 +122,7 @@ void ThreadPool::run(std::int64_t count, Call call, const void* context) {
   state.call = call;
   state.context = context;
   state.count = count;
+  state.mode = arithmetic_mode();
   state.next.store(0);
   state.error = nullptr;
   state.error_index = std::numeric_limits<std::int64_t>::max();

@@ -14,6 +14,7 @@
 
 #include "core/atomic_file.h"
 #include "io/byte_file.h"
+#include "io/safetensors_checksum.h"
 
 namespace clade {
 
@@ -180,18 +181,19 @@ std::vector<Entry> parse_entries(const json& header, std::uint64_t data_size, Te
   return entries;
 }
 
-void read_bytes(std::ifstream& stream, char* to, std::uint64_t size) {
-  if (!stream.read(to, static_cast<std::streamsize>(size))) reject("the file is truncated");
+void read_bytes(std::ifstream& stream, void* to, std::uint64_t size) {
+  if (!stream.read(static_cast<char*>(to), static_cast<std::streamsize>(size))) reject("the file is truncated");
 }
 
-void read_values(std::ifstream& stream, const Entry& entry, std::vector<float>& values) {
+void read_values(std::ifstream& stream, const Entry& entry, std::vector<float>& values, Crc32& sum) {
+  const auto read = [&](void* to) {
+    read_bytes(stream, to, entry.end - entry.begin);
+    sum.add(to, static_cast<std::size_t>(entry.end - entry.begin));
+  };
   values.resize(static_cast<std::size_t>(entry.count));
-  if (entry.dtype == Dtype::f32) {
-    read_bytes(stream, reinterpret_cast<char*>(values.data()), entry.end - entry.begin);
-    return;
-  }
+  if (entry.dtype == Dtype::f32) return read(values.data());
   std::vector<char> bytes(static_cast<std::size_t>(entry.end - entry.begin));
-  read_bytes(stream, bytes.data(), bytes.size());
+  read(bytes.data());
   switch (entry.dtype) {
     case Dtype::f16:
       return convert<std::uint16_t>(bytes, values, half_to_float);
@@ -212,7 +214,7 @@ TensorFile read_file(const std::filesystem::path& path) {
   if (file_size < kLengthField) reject("not a safetensors file: ", file_size, " bytes");
 
   std::uint64_t header_size = 0;
-  read_bytes(stream, reinterpret_cast<char*>(&header_size), kLengthField);
+  read_bytes(stream, &header_size, kLengthField);
   if (header_size > kMaxHeader || header_size > file_size - kLengthField)
     reject("not a safetensors file, or truncated: header of ", header_size, " bytes in a file of ", file_size);
   std::string text(static_cast<std::size_t>(header_size), '\0');
@@ -220,12 +222,19 @@ TensorFile read_file(const std::filesystem::path& path) {
 
   TensorFile file;
   const std::uint64_t data_size = file_size - kLengthField - header_size;
+  const std::vector<Entry> entries = parse_entries(parse_header(text), data_size, file);
+  const std::string expected = take_checksum(file.metadata, text);
+  Crc32 sum;
+  sum.add(&header_size, kLengthField);
+  sum.add(text.data(), text.size());
   // In the order of their offsets and without gaps: the file is read straight through.
-  for (const Entry& entry : parse_entries(parse_header(text), data_size, file)) {
+  for (const Entry& entry : entries) {
     HostTensor& tensor = file.tensors[entry.name];
     tensor.shape = entry.shape;
-    read_values(stream, entry, tensor.values);
+    read_values(stream, entry, tensor.values, sum);
   }
+  if (!expected.empty() && sum.digits() != expected)
+    reject("damaged file: its checksum is ", sum.digits(), ", it should be ", expected);
   return file;
 }
 
@@ -239,7 +248,9 @@ template <class File>
 std::string make_header(const File& file) {
   // nlohmann's objects are sorted by key, so equal contents make equal bytes.
   json header = json::object();
-  if (!file.metadata.empty()) header[kMetadata] = file.metadata;
+  header[kMetadata] = file.metadata;
+  header[kMetadata][kChecksumKindKey] = kChecksumKind;
+  header[kMetadata][kChecksumKey] = kZeroChecksum;
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : file.tensors) {
     const std::uint64_t end = offset + byte_count(tensor.shape);
@@ -251,22 +262,35 @@ std::string make_header(const File& file) {
   return text;
 }
 
+// The header comes first, the checksum of the data is known last.
+void write_checksum(const std::filesystem::path& path, std::size_t position, const std::string& digits) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(position)) << digits << std::flush;
+  CLADE_CHECK(file, ErrorCode::output, "cannot write ", path.string());
+}
+
 /// values_of(tensor) gives the values of one of the file's tensors.
 template <class File, class ValuesOf>
 void write_file(const std::filesystem::path& path, const File& file, const ValuesOf& values_of) {
   const std::string header = make_header(file);
   write_atomically(path, [&](const std::filesystem::path& temporary) {
     ByteWriter writer(temporary, Compression::none, path);
+    Crc32 sum;
+    const auto write = [&](const void* bytes, std::size_t size) {
+      sum.add(bytes, size);
+      writer.write(bytes, size);
+    };
     const std::uint64_t size = header.size();
-    writer.write(&size, sizeof(size));
-    writer.write(header.data(), header.size());
+    write(&size, sizeof(size));
+    write(header.data(), header.size());
     for (const auto& [name, tensor] : file.tensors) {
       decltype(auto) values = values_of(tensor);
       CLADE_CHECK(values.size() * sizeof(float) == byte_count(tensor.shape), ErrorCode::internal, "tensor ", name,
                   " has ", values.size(), " values, which is not its shape");
-      writer.write(values.data(), values.size() * sizeof(float));
+      write(values.data(), values.size() * sizeof(float));
     }
     writer.close();
+    write_checksum(temporary, kLengthField + checksum_position(header), sum.digits());
   });
 }
 

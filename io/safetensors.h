@@ -44,10 +44,11 @@ std::map<std::string, HostTensor> load(const std::map<std::string, LazyTensor>& 
 TensorFile load(const LazyTensorFile& file);
 
 /// Reads a file of F32 tensors (F16, BF16 and F64 are converted). Nothing in the header is trusted: lengths, offsets,
-/// overlaps and products are checked before memory is taken. Throws Error(`code`) naming file and cause.
+/// overlaps and products are checked before memory is taken; so is the checksum of a file that has one. Throws
+/// Error(`code`) naming file and cause.
 TensorFile read_safetensors(const std::filesystem::path& path, ErrorCode code = ErrorCode::model);
 
-/// Writes a file whole or not at all; the header is padded so that data starts at a multiple of 8. The bytes depend
+/// Writes a file with a checksum, whole or not at all; the header is padded so that data starts at a multiple of 8. The bytes depend
 /// on the contents only. Throws Error(output).
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 /// The same with one tensor in memory at a time.

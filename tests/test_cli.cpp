@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <map>
 #include <random>
 #include <sstream>
 #include <thread>
@@ -16,47 +15,26 @@
 #include "kernels/instructions.h"
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
-#include "tests/support/program.h"
+#include "tests/support/runs.h"
 #include "tests/support/volumes.h"
 
 using namespace clade;
+using test::check_refused;
+using test::check_same_run;
+using test::make_volume;
 using test::Outcome;
 using test::Program;
 using test::relative_distance;
 using test::run;
 using test::TempDir;
+using test::tiny_training;
+using test::with;
 
 namespace {
 
 namespace fs = std::filesystem;
 
 const std::string kGolden = CLADE_GOLDEN_DIR;
-
-// An anisotropic volume that a tiny network can be trained on.
-void make_volume(const fs::path& path, std::array<int, 3> size = {36, 40, 9},
-                 std::array<double, 3> spacing = {1, 1, 4.5}) {
-  write_nifti(path, test::random_volume(test::make_geometry(size, spacing)), VoxelType::int16);
-}
-
-std::vector<std::string> tiny_training(const fs::path& input, const fs::path& output, std::int64_t steps) {
-  return {"-i", input.string(),        "-o", output.string(), "--base-channels",     "4", "--residual-blocks",
-          "1",  "--patches-per-slice", "1",  "--steps",       std::to_string(steps), "-q"};
-}
-
-std::vector<std::string> with(std::vector<std::string> arguments, const std::vector<std::string>& more) {
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  return arguments;
-}
-
-// The code and words of the message.
-void check_refused(const Outcome& outcome, int code, const std::vector<std::string>& words) {
-  INFO(outcome.messages);
-  CHECK(outcome.code == code);
-  for (const std::string& word : words) {
-    INFO("looking for: " << word);
-    CHECK(outcome.messages.find(word) != std::string::npos);
-  }
-}
 
 // Puts a value into the header of an uncompressed NIfTI-1 file; offsets are those of the standard.
 template <class T>
@@ -65,23 +43,6 @@ void put(std::string& bytes, std::size_t offset, T value) {
 }
 constexpr std::size_t kDim = 40;
 constexpr std::size_t kPixdim = 76, kVoxOffset = 108, kMagic = 344, kVoxels = 352;
-
-std::map<std::string, std::string> contents(const fs::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.path().filename() != ".lock") files[entry.path().filename().string()] = test::read_bytes(entry.path());
-  return files;
-}
-
-void check_same_run(const fs::path& a, const fs::path& b) {
-  const auto first = contents(a), second = contents(b);
-  for (const char* name : {"log.jsonl", "latest.safetensors", "state.safetensors", "epoch_0001.safetensors"}) {
-    INFO(name);
-    REQUIRE(first.contains(name));
-    REQUIRE(second.contains(name));
-    CHECK(first.at(name) == second.at(name));
-  }
-}
 
 }  // namespace
 

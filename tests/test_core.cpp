@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <atomic>
+#include <chrono>
 #include <numeric>
 #include <stdexcept>
+#include <thread>
 #include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "core/arena.h"
 #include "core/atomic_file.h"
@@ -108,6 +114,28 @@ TEST_CASE("an exception in a parallel loop reaches the caller and the pool goes 
   CHECK(sum == 4950);
 }
 
+#if defined(__x86_64__)
+TEST_CASE("all threads treat denormals as the caller does", "[core]") {
+  ThreadPool pool(4);
+  const auto products_kept = [&] {
+    std::atomic<int> kept = 0;
+    pool.parallel_for(400, [&](std::int64_t) {
+      volatile float small = 1e-38f, factor = 1e-3f;
+      if (small * factor != 0) ++kept;
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    });
+    return kept.load();
+  };
+  CHECK(products_kept() == 400);
+  const unsigned before = _mm_getcsr();
+  _mm_setcsr(before | _MM_FLUSH_ZERO_ON);
+  const int kept = products_kept();
+  _mm_setcsr(before);
+  CHECK(kept == 0);
+  CHECK(products_kept() == 400);
+}
+#endif
+
 TEST_CASE("a file is replaced whole", "[core]") {
   const TempDir folder;
   const auto target = folder / "a.txt";
@@ -134,6 +162,20 @@ TEST_CASE("a failed write leaves the old file and nothing else", "[core]") {
   };
   CHECK(error_of(ErrorCode::numerical, write) == "interrupted");
   CHECK(test::read_bytes(target) == "old");
+  CHECK(folder.count() == 1);
+}
+
+TEST_CASE("what a killed writer left is taken over, what another one writes is not touched", "[core]") {
+  const TempDir folder;
+  const auto target = folder / "a.txt";
+  // Longer than what is written now.
+  test::write_bytes(folder / ".tmp-a.txt", "left by a killed process");
+  write_atomically(target, [&](const std::filesystem::path& temporary) {
+    test::write_bytes(temporary, "new");
+    const auto other = [&] { write_atomically(target, [](const std::filesystem::path&) { FAIL("two writers"); }); };
+    CHECK(contains(error_of(ErrorCode::output, other), "a.txt: another process is writing it"));
+  });
+  CHECK(test::read_bytes(target) == "new");
   CHECK(folder.count() == 1);
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/safetensors.h"
 
+#include <zlib.h>
+
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 
@@ -14,6 +17,8 @@ using clade::test::error_of;
 using clade::test::TempDir;
 
 namespace {
+
+namespace fs = std::filesystem;
 
 std::string with_length(std::uint64_t length, const std::string& rest) {
   std::string bytes(8, '\0');
@@ -59,10 +64,34 @@ TEST_CASE("the bytes of a file are those of the format", "[safetensors]") {
   TensorFile file;
   file.tensors["w"] = {{2}, {1.0f, -2.0f}};
   write_safetensors(folder / "a.safetensors", file);
-  // No metadata: no __metadata__. 54 characters, padded to a multiple of 8.
-  const std::string header = R"({"w":{"data_offsets":[0,8],"dtype":"F32","shape":[2]}})";
-  REQUIRE(header.size() == 54);
-  CHECK(test::read_bytes(folder / "a.safetensors") == with_length(56, header + "  " + bytes_of({1.0f, -2.0f})));
+  // The sum is that of the file with zeros in its place; the header is padded to a multiple of 8.
+  const auto file_with = [](const std::string& sum) {
+    const std::string header = R"({"__metadata__":{"checksum":")" + sum + R"(","checksum_kind":"crc32"},)" +
+                               R"("w":{"data_offsets":[0,8],"dtype":"F32","shape":[2]}})";
+    REQUIRE(header.size() == 117);
+    return with_length(120, header + "   " + bytes_of({1.0f, -2.0f}));
+  };
+  const std::string zeros = file_with("00000000");
+  char sum[9];
+  std::snprintf(sum, sizeof sum, "%08lx", crc32(0, reinterpret_cast<const Bytef*>(zeros.data()), uInt(zeros.size())));
+  CHECK(test::read_bytes(folder / "a.safetensors") == file_with(sum));
+}
+
+TEST_CASE("damage anywhere in a file is noticed", "[safetensors]") {
+  const TempDir folder;
+  const fs::path path = folder / "a.safetensors";
+  write_safetensors(path, TensorFile{{{"v", {{3}, {0.5f, 0, 3e8f}}}, {"w", {{2, 1}, {1, -2}}}}, {{"seed", "7"}}});
+  const std::string good = test::read_bytes(path);
+  for (std::size_t at = 0; at < good.size(); ++at)
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string bad = good;
+      bad[at] = static_cast<char>(bad[at] ^ (1 << bit));
+      test::write_bytes(path, bad);
+      INFO("byte " << at << ", bit " << bit);
+      CHECK(contains(error_of(ErrorCode::model, [&] { read_safetensors(path); }), path.string()));
+    }
+  test::write_bytes(path, good);
+  CHECK(read_safetensors(path).metadata == std::map<std::string, std::string>{{"seed", "7"}});
 }
 
 TEST_CASE("an empty file of tensors is legal", "[safetensors]") {

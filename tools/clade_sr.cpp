@@ -2,6 +2,7 @@
 // clade_sr: applies a trained model to volumes, or to a file of patches.
 #include <cmath>
 #include <iostream>
+#include <new>
 #include <set>
 
 #include "io/nifti.h"
@@ -223,13 +224,19 @@ void run_jobs(const std::vector<Job>& jobs, Console& console, const std::functio
   if (jobs.size() == 1) return run(jobs.front());
   std::vector<std::string> failed;
   for (const Job& job : jobs) {
+    const auto note = [&](const std::string& message) {
+      console.end_progress();
+      console.message(LogLevel::error, message);
+      failed.push_back(job.input.string());
+    };
     try {
       run(job);
     } catch (const Error& error) {
       if (error.code() == ErrorCode::interrupted) throw;
-      console.end_progress();
-      console.message(LogLevel::error, error.what());
-      failed.push_back(job.input.string());
+      note(error.what());
+    } catch (const std::bad_alloc&) {
+      // The next one may be smaller.
+      note(job.input.string() + ": out of memory");
     }
   }
   if (failed.empty()) return;

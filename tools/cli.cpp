@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cctype>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <iostream>
 #include <new>
+#include <system_error>
 
 #include "core/version.h"
 #include "kernels/instructions.h"
@@ -27,6 +29,17 @@ void install_signal_handlers() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  // A reader that went away and a limit on the size of files are failed writes, which have messages and exit codes.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+}
+
+// What was printed is a result like any other.
+void check_standard_output() {
+  errno = 0;
+  std::cout.flush();
+  CLADE_CHECK(std::cout, ErrorCode::output, "cannot write to standard output",
+              errno ? str(": ", std::strerror(errno)) : "");
 }
 
 std::string version_text(const std::string& program) {
@@ -81,10 +94,15 @@ int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv,
   options.command_line = program;
   for (int i = 1; i < argc; ++i) options.command_line += ' ' + shell_word(argv[i]);
   const auto report = [&](const char* text) { std::cerr << program << ": error: " << text << '\n'; };
+  install_signal_handlers();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    if (error.get_exit_code() == 0) {  // --help and --version
+      app.exit(error);
+      std::cout.flush();
+      return std::cout ? 0 : static_cast<int>(ErrorCode::output);
+    }
     report(error.what());
     std::cerr << "Run " << program << " --help for the options.\n";
     return static_cast<int>(ErrorCode::usage);
@@ -95,8 +113,9 @@ int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv,
   Console console(program, level_of(options));
   try {
     kernels::cpu_kernels();  // a processor that cannot run them is told of before any work
-    install_signal_handlers();
-    return body(console);
+    const int code = body(console);
+    check_standard_output();
+    return code;
   } catch (const Error& error) {
     console.end_progress();
     if (error.code() == ErrorCode::interrupted) {
@@ -109,6 +128,12 @@ int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv,
     console.end_progress();
     report("out of memory");
     return static_cast<int>(ErrorCode::device);
+  } catch (const std::system_error& error) {
+    // The system has no more threads, or no memory for one.
+    console.end_progress();
+    report(error.what());
+    return static_cast<int>(error.code() == std::errc::resource_unavailable_try_again ? ErrorCode::device
+                                                                                     : ErrorCode::internal);
   } catch (const std::exception& error) {
     console.end_progress();
     report(error.what());

@@ -8,7 +8,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
 
 namespace clade {
@@ -100,19 +99,12 @@ std::string fixed(std::optional<double> value, int decimals) {
 
 std::string exact(std::optional<double> value) { return value ? nlohmann::json(*value).dump() : ""; }
 
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  write_atomically(path, [&](const std::filesystem::path& temporary) {
-    std::ofstream out(temporary, std::ios::binary);
-    out << text;
-    out.close();
-    CLADE_CHECK(out, ErrorCode::output, "cannot write ", path.string());
-  });
-}
-
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   CLADE_CHECK(in, ErrorCode::input, "cannot read ", path.string());
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  CLADE_CHECK(!in.bad(), ErrorCode::input, "cannot read ", path.string());
+  return text;
 }
 
 }  // namespace clade

@@ -26,8 +26,6 @@ std::string fixed(std::optional<double> value, int decimals);
 /// All digits that are needed to read the same number again; empty for none.
 std::string exact(std::optional<double> value);
 
-/// Writes a text file whole or not at all. Throws Error(output).
-void write_text(const std::filesystem::path& path, const std::string& text);
 /// Throws Error(input) when the file cannot be read.
 std::string read_text(const std::filesystem::path& path);
 

@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
+#include "io/byte_file.h"
 #include "io/nifti.h"
 
 namespace clade {
@@ -47,6 +49,14 @@ void create_folder(const fs::path& folder) {
   fs::create_directories(folder, error);
   CLADE_CHECK(!error && fs::is_directory(folder, error), ErrorCode::output, "cannot create the folder ",
               folder.string(), ": ", error ? error.message() : "a file of that name exists");
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  write_atomically(path, [&](const fs::path& temporary) {
+    ByteWriter out(temporary, Compression::none, path);
+    out.write(text.data(), text.size());
+    out.close();
+  });
 }
 
 }  // namespace clade

@@ -19,4 +19,7 @@ void check_output(const std::filesystem::path& path, bool force);
 /// Creates a folder and its parents. Throws Error(output).
 void create_folder(const std::filesystem::path& folder);
 
+/// Writes a file whole or not at all. Throws Error(output).
+void write_text(const std::filesystem::path& path, const std::string& text);
+
 }  // namespace clade

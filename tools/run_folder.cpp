@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <string_view>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -41,6 +43,22 @@ std::int64_t step_of(const std::string& line) {
   return json["step"].get<std::int64_t>();
 }
 
+// Who holds the lock, for the message that another process prints; the lock does not depend on it.
+void sign_lock(int file) {
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  const std::string text = str("process ", static_cast<long>(::getpid()), " on ", host, '\n');
+  if (::ftruncate(file, 0) == 0) std::ignore = ::pwrite(file, text.data(), text.size(), 0);
+}
+
+std::string read_lock(int file) {
+  char text[512];
+  const ssize_t size = ::pread(file, text, sizeof text, 0);
+  const std::string_view holder(text, size > 0 ? static_cast<std::size_t>(size) : 0);
+  // The holder may be about to write its name.
+  return holder.ends_with('\n') ? std::string(holder.substr(0, holder.size() - 1)) : "another process";
+}
+
 }  // namespace
 
 RunFolder::RunFolder(const fs::path& folder) : folder_(folder) {
@@ -51,10 +69,15 @@ RunFolder::RunFolder(const fs::path& folder) : folder_(folder) {
   lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   CLADE_CHECK(lock_ >= 0, ErrorCode::output, "cannot write to the folder ", folder_.string(), ": ",
               std::strerror(errno));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  // The kernel lets go of the lock with the process, however it ends.
+  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) {
+    sign_lock(lock_);
+    return;
+  }
   const int cause = errno;
+  const std::string holder = read_lock(lock_);
   ::close(lock_);
-  CLADE_CHECK(cause != EWOULDBLOCK, ErrorCode::output, "another process is training in ", folder_.string());
+  CLADE_CHECK(cause != EWOULDBLOCK, ErrorCode::output, holder, " is training in ", folder_.string());
   fail(ErrorCode::output, "cannot lock ", path.string(), ": ", std::strerror(cause));
 }
 

@@ -11,7 +11,7 @@ namespace clade {
 /// Owns RUN_DIR for the life of the process, by a lock on the file RUN_DIR/.lock.
 class RunFolder {
  public:
-  /// Creates the folder if it is not there. Throws Error(output) when another process trains in it.
+  /// Creates the folder if it is not there. Throws Error(output) naming the other process that trains in it.
   explicit RunFolder(const std::filesystem::path& folder);
   /// Takes a folder that it created away again if no run was started in it.
   ~RunFolder();

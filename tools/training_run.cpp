@@ -12,9 +12,9 @@
 #include <fstream>
 #include <limits>
 
-#include "core/atomic_file.h"
 #include "models/trainer.h"
 #include "tools/cli.h"
+#include "tools/files.h"
 #include "tools/training_data.h"
 #include "tools/training_monitor.h"
 #include "tools/validation.h"
@@ -56,21 +56,26 @@ std::string log_line(std::int64_t step, std::int64_t epoch, const StepLosses& lo
   return line + "}";
 }
 
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  write_atomically(path, [&](const std::filesystem::path& temporary) {
-    std::ofstream out(temporary, std::ios::binary);
-    out << text;
-    out.close();
-    CLADE_CHECK(out, ErrorCode::output, "cannot write ", path.string());
-  });
-}
-
 std::int64_t read_counter(const TensorFile& state, const char* key) {
   std::int64_t value = -1;
   if (const auto entry = state.metadata.find(key); entry != state.metadata.end())
     std::from_chars(entry->second.data(), entry->second.data() + entry->second.size(), value);
   CLADE_CHECK(value >= 0, ErrorCode::model, "'", key, "' is missing or malformed");
   return value;
+}
+
+// The same file, refused as it is written if a value is not finite: no checkpoint is replaced by one that is lost. The
+// update after the last finite loss can make such values.
+LazyTensorFile finite(LazyTensorFile file, std::int64_t step) {
+  for (auto& [name, tensor] : file.tensors)
+    tensor.values = [name = name, step, make = std::move(tensor.values)] {
+      std::vector<float> values = make();
+      CLADE_CHECK(std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }),
+                  ErrorCode::numerical, "step ", step, ": the tensor ", name,
+                  " has values that are not finite; the last checkpoint is kept");
+      return values;
+    };
+  return file;
 }
 
 class TrainingRun {
@@ -102,12 +107,7 @@ class TrainingRun {
       console_.message(LogLevel::warning, "no checkpoint was made yet; starting from the beginning");
       return start();
     }
-    const TensorFile state = read_safetensors(folder_.state());
-    with_context(folder_.state().string(), [&] {
-      trainer_.load_state(state);
-      epoch_ = read_counter(state, kEpochKey);
-      position_ = read_counter(state, kPositionKey);
-    });
+    load_state();
     begin_epoch();
     CLADE_CHECK(position_ <= steps_per_epoch_, ErrorCode::model, folder_.state().string(), " is at step ", position_,
                 " of an epoch of ", steps_per_epoch_, " steps: the training data has changed");
@@ -118,6 +118,20 @@ class TrainingRun {
   }
 
  private:
+  void load_state() {
+    try {
+      const TensorFile state = read_safetensors(folder_.state());
+      with_context(folder_.state().string(), [&] {
+        trainer_.load_state(state);
+        epoch_ = read_counter(state, kEpochKey);
+        position_ = read_counter(state, kPositionKey);
+      });
+    } catch (const Error& error) {
+      fail(error.code(), error.what(), "\nThe run cannot go on. A new one can start from its weights: --init ",
+           folder_.latest().string());
+    }
+  }
+
   bool finished() const {
     return epoch_ >= settings_.epochs.value_or(std::numeric_limits<std::int64_t>::max()) ||
            trainer_.step_count() >= settings_.steps.value_or(std::numeric_limits<std::int64_t>::max());
@@ -259,7 +273,7 @@ class TrainingRun {
     LazyTensorFile state = trainer_.state();
     state.metadata[kEpochKey] = std::to_string(epoch_);
     state.metadata[kPositionKey] = std::to_string(position_);
-    write_safetensors(folder_.state(), state);
+    write_safetensors(folder_.state(), finite(std::move(state), trainer_.step_count()));
     write_model(folder_.latest());
     last_checkpoint_ = Clock::now();
     saved_ = true;
@@ -270,7 +284,7 @@ class TrainingRun {
   }
 
   void write_model(const std::filesystem::path& path) const {
-    write_safetensors(path, LazyTensorFile{trainer_.weights(), metadata()});
+    write_safetensors(path, finite({trainer_.weights(), metadata()}, trainer_.step_count()));
   }
 
   std::string progress_text() const {
