@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reader studies: what readers can see, and that answers find their methods again.
 #include <algorithm>
+#include <cmath>
 
 #include "tests/support/errors.h"
 #include "tests/support/page.h"
@@ -112,8 +113,8 @@ TEST_CASE("answers that do not fit the key are refused", "[reader]") {
 
 TEST_CASE("clade_eval reader hides methods and unblinds answers", "[cli][eval]") {
   const TempDir folder;
-  make_subject(folder, 1, "anna");
-  make_subject(folder, 2, "berta");
+  make_subject(folder, 1, "subject-anna");
+  make_subject(folder, 2, "subject-berta");
   const auto path = [&](const char* name) { return (folder / name).string(); };
   const auto draw = [&](const char* page, const char* key, const char* seed) {
     return run("clade_eval",
@@ -124,13 +125,14 @@ TEST_CASE("clade_eval reader hides methods and unblinds answers", "[cli][eval]")
   INFO(outcome.messages);
   REQUIRE(outcome.code == 0);
   const std::string html = test::read_bytes(folder / "page.html");
-  for (const char* word : {"goodnet", "badnet", "interpolated", "anna", "berta", "918273", "http:", "https:"}) {
+  for (const char* word :
+       {"goodnet", "badnet", "interpolated", "subject-anna", "subject-berta", "918273", "http:", "https:"}) {
     INFO(word);
     CHECK_FALSE(contains(html, word));
   }
   const ReaderKey key = parse_reader_key(test::read_bytes(folder / "key.json"));
   CHECK(key.methods == std::vector<std::string>{"interpolated", "goodnet", "badnet"});
-  CHECK(key.subjects == std::vector<std::string>{"anna", "berta"});
+  CHECK(key.subjects == std::vector<std::string>{"subject-anna", "subject-berta"});
 
   // The letters hide what the key says.
   const nlohmann::json data = test::page_data(html);
@@ -175,7 +177,7 @@ TEST_CASE("clade_eval reader hides methods and unblinds answers", "[cli][eval]")
   REQUIRE(joined.code == 0);
   CHECK(contains(joined.messages, "1.00"));
   CHECK(test::read_bytes(folder / "ranks.csv") ==
-        "subject,interpolated,goodnet,badnet\nanna,2.0,1.0,3.0\nberta,2.0,1.0,3.0\n");
+        "subject,interpolated,goodnet,badnet\nsubject-anna,2.0,1.0,3.0\nsubject-berta,2.0,1.0,3.0\n");
   CHECK(run("clade_eval", {"compare", "--table", path("ranks.csv"), "--test", "nemenyi"}).code == 0);
 
   const auto refused = [&](const std::vector<std::string>& arguments, int code, const char* word) {

@@ -64,7 +64,7 @@ std::string scores(const Report& report) {
   if (sheet.methods.size() > 1 && sheet.subjects.size() > 1) {
     html += "<p class=\"quiet\">Mean \u00b1 standard deviation over subjects. *, **, ***: differs from " +
             escape_html(other) + " with p &lt; 0.05, 0.01, 0.001 (" + escape_html(report.marks.test) +
-            "), corrected for the number of pairs of methods, not for the number of metrics: with fifteen of them one "
+            "), corrected for the number of pairs of methods, not for the number of metrics: one "
             "in twenty is significant by chance. n: subjects that every method has a value for.</p>\n";
     html += details("Tests over all methods", html_table(test_table(comparisons)));
     html += details("All pairs of methods", html_table(pair_table(sheet, comparisons)));

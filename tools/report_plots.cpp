@@ -113,7 +113,7 @@ std::string box_plot(const std::string& title, const std::vector<BoxRow>& rows) 
   std::string svg = begin_plot(title, bottom + kBottom);
   if (low > high) return svg + text(kNames, kTop + 16, "start", "no values") + "</svg>\n";
   const Scale x = make_scale(low, high, kNames, kWidth - kMarks);
-  const std::vector<double> ticks = axis_ticks(x.low, x.high, 4);
+  const std::vector<double> ticks = axis_ticks(x.low, x.high, 5);
   const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : x.high - x.low;
   for (double tick : ticks)
     svg += line("grid", x(tick), kTop, x(tick), bottom) + text(x(tick), bottom + 15, "middle", tick_text(tick, step));
