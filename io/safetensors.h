@@ -48,8 +48,8 @@ TensorFile load(const LazyTensorFile& file);
 /// Error(`code`) naming file and cause.
 TensorFile read_safetensors(const std::filesystem::path& path, ErrorCode code = ErrorCode::model);
 
-/// Writes a file with a checksum, whole or not at all; the header is padded so that data starts at a multiple of 8. The bytes depend
-/// on the contents only. Throws Error(output).
+/// Writes a file with a checksum, whole or not at all; the header is padded so that data starts at a multiple of 8. The
+/// bytes depend on the contents only. Throws Error(output).
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 /// The same with one tensor in memory at a time.
 void write_safetensors(const std::filesystem::path& path, const LazyTensorFile& file);
