@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trainings that share a folder, are damaged, run out of disk or of memory, or are told to stop.
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 #include "io/safetensors.h"
@@ -100,22 +101,47 @@ TEST_CASE("a checkpoint of before there were checksums is resumed", "[cli][fault
   CHECK(same);
 }
 
-TEST_CASE("SIGTERM saves and ends a training at once", "[cli][faults]") {
+TEST_CASE("SIGTERM and a lost terminal save and end a training at once", "[cli][faults]") {
   const TempDir folder;
   make_volume(folder / "v.nii.gz");
   const fs::path run_folder = folder / "run";
+  const int signal = GENERATE(SIGTERM, SIGHUP);
   // With one checkpoint an hour, what is there after the signal was saved because of it.
   Program program("clade_train",
                   with(tiny_training(folder / "v.nii.gz", run_folder, 1'000'000), {"--checkpoint-minutes", "60"}),
                   folder / "log");
   wait_until([&] { return fs::exists(run_folder / "log.jsonl"); });
   const auto sent = std::chrono::steady_clock::now();
-  program.signal(SIGTERM);
+  program.signal(signal);
+  // The kernel and the shell both tell of it.
+  for (int i = 0; i < 5 && signal == SIGHUP; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    program.signal(signal);
+  }
   const Outcome outcome = program.wait();
   // A step takes milliseconds here; the rest is a machine with other work.
   CHECK(std::chrono::steady_clock::now() - sent < std::chrono::seconds(10));
   CHECK(outcome.code == 130);
   CHECK(run("clade_train", with(resume(run_folder), {"--steps", "1"})).code == 0);
+}
+
+TEST_CASE("a training under nohup does not end with its terminal", "[cli][faults]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  const fs::path run_folder = folder / "run";
+  Program program("clade_train", tiny_training(folder / "v.nii.gz", run_folder, 1'000'000), folder / "log",
+                  [] { std::signal(SIGHUP, SIG_IGN); });
+  const auto log_size = [&] {
+    std::error_code none;
+    const auto size = fs::file_size(run_folder / "log.jsonl", none);
+    return none ? 0 : size;
+  };
+  wait_until([&] { return log_size() > 0; });
+  program.signal(SIGHUP);
+  const auto before = log_size();
+  wait_until([&] { return log_size() > 20 * before; });
+  program.signal(SIGTERM);
+  CHECK(program.wait().code == 130);
 }
 
 TEST_CASE("losses and weights that are not finite exit with 7 and keep the last checkpoint", "[cli][faults]") {

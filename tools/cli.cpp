@@ -24,11 +24,16 @@ static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only
 void install_signal_handlers() {
   struct sigaction action = {};
   action.sa_handler = [](int) { stop_flag = true; };
-  // The second signal finds the default action: it ends a program that does not come to a stop.
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    // What nohup, or a shell that starts a job in the background, has had ignored stays so.
+    struct sigaction inherited = {};
+    if (sigaction(signal, nullptr, &inherited) == 0 && inherited.sa_handler == SIG_IGN) continue;
+    // The second one finds the default action: it ends a program that does not come to a stop. But a terminal that goes
+    // away can send SIGHUP twice, once by the kernel and once by the shell.
+    action.sa_flags = signal == SIGHUP ? 0 : static_cast<int>(SA_RESETHAND);
+    sigaction(signal, &action, nullptr);
+  }
   // A reader that went away and a limit on the size of files are failed writes, which have messages and exit codes.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);

@@ -37,7 +37,7 @@ Device select_device(const std::string& name, const Log& log);
 /// and the exit code that belongs to it.
 int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv, const std::function<int(Console&)>& body);
 
-/// True once SIGINT or SIGTERM came; the second one ends the process at once.
+/// True once SIGINT, SIGTERM or SIGHUP came; a second SIGINT or SIGTERM ends the process at once.
 bool stop_requested();
 
 }  // namespace clade
