@@ -8,8 +8,8 @@ start=$PWD
 cd "$(dirname "$0")/.."
 
 # A small network and a short training: enough to see the effect, not enough for use.
-channels=16
-steps=8000
+channels=32
+steps=3000
 learning_rate=2e-4
 truth=/usr/share/mricron/templates/ch2.nii.gz
 out=demo-output
