@@ -83,10 +83,25 @@ TEST_CASE("axes have round numbers, curves few points", "[report]") {
 
 TEST_CASE("as many slices are drawn as the page has room for", "[report]") {
   const Geometry grid = test::make_geometry({100, 100, 50}, {1, 1, 2});  // three planes of 100 x 100 pixels of 1 mm
-  const int one = slices_that_fit(grid, 4, 30000 * 4 * 0.95);
-  CHECK(one == 1);
+  CHECK(slices_that_fit(grid, 4, 30000 * 4 * 1.4) == 1);
   CHECK(slices_that_fit(grid, 4, 30000 * 4 * 0.5) == 0);
   CHECK(slices_that_fit(grid, 4, 1e12) == 5);
+  CHECK(scale_that_fits(grid, 4, 1e12) == 1.0);
+
+  // Not even noise takes more than was foreseen, at any scale.
+  const Volume noise = test::random_volume(test::make_geometry({100, 100, 100}, {1, 1, 1}), 0.0, 255.0);
+  for (const double bytes : {30000 * 1.4 * 3, 30000 * 1.4, 30000 * 1.4 / 4}) {
+    INFO(bytes);
+    const int slices = std::max(1, slices_that_fit(noise.geometry, 1, bytes));
+    const double scale = scale_that_fits(noise.geometry, 1, bytes);
+    SubjectPictures pictures(noise, 2, IntensityRule::parse("minmax"), slices, scale);
+    pictures.add_picture("noise", noise);
+    const nlohmann::ordered_json plane = pictures.json().at("planes").at(0);
+    CHECK(plane.at("width") == std::lround(100 * scale));
+    CHECK(plane.at("slices").size() == static_cast<std::size_t>(slices));
+    CHECK(static_cast<double>(pictures.bytes()) < bytes);
+    CHECK(static_cast<double>(pictures.bytes()) > 0.3 * bytes);
+  }
 }
 
 TEST_CASE("scores come back from the file of compare", "[report]") {

@@ -66,8 +66,12 @@ class StudyPictures {
     const double left = kPageBytes - used_;
     const double share = left / static_cast<double>(study_.subjects.size() - subject);
     int slices = slices_that_fit(first.geometry, volumes, share);
+    double scale = 1.0;
     // The first subjects rather than none.
-    if (slices == 0 && (used_ == 0.0 || slices_that_fit(first.geometry, volumes, left) > 0)) slices = 1;
+    if (slices == 0 && (used_ == 0.0 || slices_that_fit(first.geometry, volumes, left) > 0)) {
+      slices = 1;
+      scale = scale_that_fits(first.geometry, volumes, left);
+    }
     if (slices == 0) {
       report_.without_pictures.push_back(study_.subjects[subject]);
       return;
@@ -75,7 +79,7 @@ class StudyPictures {
     const Volume& guide = scorer.interpolated() ? *scorer.interpolated()
                           : context.reference   ? *context.reference
                                                 : first;
-    pictures_.emplace(guide, scorer.slice_axis(), display_, slices);
+    pictures_.emplace(guide, scorer.slice_axis(), display_, slices, scale);
   }
 
   const Study& study_;

@@ -11,10 +11,10 @@ namespace clade {
 
 namespace {
 
-constexpr int kMostSlices = 5;          // of a plane
-constexpr int kMagnification = 3;       // of the inset; viewer.js has the same
-constexpr double kBytesPerPixel = 0.9;  // of a grey PNG in base64, as volumes with noise have it
-constexpr double kTissueShare = 0.2;    // of the fullest slice: those with less foreground are not shown
+constexpr int kMostSlices = 5;           // of a plane
+constexpr int kMagnification = 3;        // of the inset; viewer.js has the same
+constexpr double kBytesPerPixel = 1.35;  // of a grey PNG in base64 that cannot be compressed: pure noise
+constexpr double kTissueShare = 0.2;     // of the fullest slice: those with less foreground are not shown
 
 std::vector<int> spread_slices(const std::vector<std::int64_t>& foreground, int count) {
   const auto enough = [&, most = *std::max_element(foreground.begin(), foreground.end())](std::int64_t voxels) {
@@ -38,25 +38,35 @@ std::string position_of(const UprightSlice& slice) {
   return str(position < 0 ? less : more, " ", std::lround(std::abs(position)), " mm");
 }
 
-}  // namespace
-
-int slices_that_fit(const Geometry& grid, double volumes, double bytes) {
+// Of one slice of each plane.
+double pixels_of(const Geometry& grid) {
   const double finest = *std::min_element(grid.spacing.begin(), grid.spacing.end());
   double pixels = 0.0;
   for (std::size_t across = 0; across < 3; ++across) {
     const std::size_t a = (across + 1) % 3, b = (across + 2) % 3;
     pixels += grid.size[a] * grid.spacing[a] * grid.size[b] * grid.spacing[b] / (finest * finest);
   }
-  return static_cast<int>(std::min<double>(bytes / (pixels * volumes * kBytesPerPixel), kMostSlices));
+  return pixels;
+}
+
+}  // namespace
+
+int slices_that_fit(const Geometry& grid, double volumes, double bytes) {
+  return static_cast<int>(std::min<double>(bytes / (pixels_of(grid) * volumes * kBytesPerPixel), kMostSlices));
+}
+
+double scale_that_fits(const Geometry& grid, double volumes, double bytes) {
+  return std::min(1.0, std::sqrt(bytes / (pixels_of(grid) * volumes * kBytesPerPixel)));
 }
 
 SubjectPictures::SubjectPictures(const Volume& guide, std::optional<int> slice_axis, const IntensityRule& display,
-                                 int slices) {
+                                 int slices, double scale) {
   const Geometry& grid = guide.geometry;
   const IntensityMap window = make_intensity_map(display, 1.0, guide.voxels);
   low_ = window.low;
   high_ = window.high;
-  scale_ = 1.0 / *std::min_element(grid.spacing.begin(), grid.spacing.end());
+  scale_ = scale / *std::min_element(grid.spacing.begin(), grid.spacing.end());
+  subsamples_ = static_cast<int>(std::ceil(1.0 / scale));
   const WorldSampler sampler(guide);
   Vector3 slice_direction{};
   if (slice_axis)
@@ -97,16 +107,16 @@ void SubjectPictures::add(const char* kind, const std::string& name, const Volum
 }
 
 void SubjectPictures::add_picture(const std::string& name, const Volume& volume) {
-  add("picture", name, volume, low_, high_, scale_, 1, nullptr);
+  add("picture", name, volume, low_, high_, scale_, subsamples_, nullptr);
 }
 
 // Maps are smooth: half the pixels will do.
 void SubjectPictures::add_difference(const std::string& name, const Volume& map, double limit) {
-  add("difference", name, map, -limit, limit, 0.5 * scale_, 2, &difference_palette());
+  add("difference", name, map, -limit, limit, 0.5 * scale_, 2 * subsamples_, &difference_palette());
 }
 
 void SubjectPictures::add_uncertainty(const std::string& name, const Volume& map, double limit) {
-  add("uncertainty", name, map, 0.0, limit, 0.5 * scale_, 2, &magnitude_palette());
+  add("uncertainty", name, map, 0.0, limit, 0.5 * scale_, 2 * subsamples_, &magnitude_palette());
 }
 
 nlohmann::ordered_json SubjectPictures::json() const {

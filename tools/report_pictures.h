@@ -15,20 +15,23 @@ namespace clade {
 
 /// The default of --display.
 inline constexpr const char* kDefaultDisplay = "percentile:1,99.5";
-/// Pictures of a page take about this much at most; browsers and mail servers dislike more.
-inline constexpr double kPageBytes = 8e6;
+/// What the pictures of a page may take; with text it stays below 10 MB, which browsers and mail servers bear.
+inline constexpr double kPageBytes = 9e6;
 
 /// How many slices of each plane fit into `bytes` when each is drawn for `volumes` volumes on `grid`, 5 at most; 0 when
 /// not even one does.
 int slices_that_fit(const Geometry& grid, double volumes, double bytes);
+/// Pixels per finest spacing with which one slice of each plane fits, 1 at most.
+double scale_that_fits(const Geometry& grid, double volumes, double bytes);
 
 /// Pictures of one subject, for viewer.js.
 class SubjectPictures {
  public:
   /// Chooses slices of all three planes, spread evenly over what is not air, and the magnified places on `guide`, whose
-  /// slices were thick along `slice_axis` (none where that is not known). One pixel is its finest spacing. `display`
-  /// says which of its intensities are black and white.
-  SubjectPictures(const Volume& guide, std::optional<int> slice_axis, const IntensityRule& display, int slices);
+  /// slices were thick along `slice_axis` (none where that is not known). `scale` is in pixels per finest spacing, 1 at
+  /// most. `display` says which of its intensities are black and white.
+  SubjectPictures(const Volume& guide, std::optional<int> slice_axis, const IntensityRule& display, int slices,
+                  double scale = 1.0);
 
   void add_picture(const std::string& name, const Volume& volume);
   /// Values in [-limit, limit], on any grid.
@@ -53,6 +56,7 @@ class SubjectPictures {
   std::vector<PlaneSlices> planes_;
   double low_ = 0.0, high_ = 1.0;
   double scale_ = 1.0;  // pixels per mm
+  int subsamples_ = 1;  // of a pixel and direction, where pixels are coarser than voxels
   nlohmann::ordered_json views_;
   std::size_t bytes_ = 0;
 };

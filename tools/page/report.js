@@ -83,7 +83,7 @@ data.subjects.forEach((subject, index) => {
   viewer.track(() => { shown.textContent = `${viewer.current.name}, ${viewer.current.slices[viewer.slice]}`; });
   section.append(viewer.controls, shown, sideBySide(viewer, subject.picture));
   section.append(element("p", {class: "quiet"},
-    `Intensities ${windowText(subject.window)} from black to white, the same for all. ` +
+    `Intensities ${windowText(subject.window)} from black to white, the same for all; one pixel is ${(1 / subject.planes[0].scale).toPrecision(2)} mm. ` +
     `Click a slice to move the part that is magnified ${MAGNIFICATION} times below.`));
   if (subject.picture.length > 1) section.append(element("h3", {}, "Two in one picture"), wipe(viewer, subject.picture));
   for (const [kind, ramp] of Object.entries(data.ramps)) {
