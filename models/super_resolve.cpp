@@ -124,7 +124,7 @@ PatchGrid patch_grid(const SuperResolvePlan& plan) {
                    plan.grid.size[static_cast<std::size_t>(plan.axes.slice)], plan.patch, plan.stride);
 }
 
-// Counts what is alive at once: measured within a few percent, from small volumes to ones of a gigabyte.
+// Counts what is alive at once. Compared with what was used: docs/reliability.md.
 std::int64_t peak_memory(const SuperResolvePlan& plan, const Geometry& acquired, const PatchGrid& grid,
                          const GeneratorConfig& config) {
   constexpr std::int64_t kProgram = std::int64_t{16} << 20;  // code, stacks, workspace of small networks
