@@ -22,7 +22,6 @@ import sys
 import time
 
 import torch
-import torch._dynamo
 
 from torch_clade import Clade, Step, read_safetensors
 
@@ -211,7 +210,8 @@ def prepare(options, what, precision, batch, compiled):
 
 def compare(options, what, precision, batch, compiled):
     set_precision(precision)
-    torch.compiler.reset()
+    if compiled:
+        torch.compiler.reset()
     ready, failed = prepare(options, what, precision, batch, compiled)
     times = {"CLADE": [], **{name: [] for name in ready}}
     for _ in range(options.rounds):
@@ -250,9 +250,13 @@ def main():
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
     torch.backends.cudnn.benchmark = True
-    # Each shape is compiled for itself, as is each variant of the same functions.
-    torch._dynamo.config.automatic_dynamic_shapes = False
-    torch._dynamo.config.recompile_limit = 64
+    if not hasattr(torch, "compile"):  # before PyTorch 2
+        options.no_compile = True
+    if not options.no_compile:
+        from torch import _dynamo
+        # Each shape is compiled for itself, as is each variant of the same functions.
+        _dynamo.config.automatic_dynamic_shapes = False
+        _dynamo.config.recompile_limit = 64
     report = {"device": torch.cuda.get_device_name() if on_gpu else processor(), "threads": options.threads,
               "torch": torch.__version__, "goldens": check_against_goldens(options.device), "results": []}
     print(f"\n{report['device']}, {options.threads} threads, PyTorch {torch.__version__}")

@@ -170,8 +170,10 @@ class Step:
         self.model = model
         self.g, self.d = model.generator_parameters(), model.discriminator_parameters()
         on_gpu = self.g[0].is_cuda
-        self.adam = torch.optim.Adam(self.g + self.d, lr=learning_rate, betas=(0.5, 0.999), eps=1e-8, fused=True,
-                                     capturable=on_gpu)
+        # Before 2.4 one call cannot update all weights on a CPU; the next best thing goes through them list by list.
+        fused = on_gpu or tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 4)
+        self.adam = torch.optim.Adam(self.g + self.d, lr=learning_rate, betas=(0.5, 0.999), eps=1e-8, fused=fused,
+                                     foreach=not fused, capturable=on_gpu)
         self.parts = None
         if compiled:
             self.parts = [torch.compile(f) for f in (model.generator_losses, model.discriminator_losses)]

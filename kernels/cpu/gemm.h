@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single-threaded matrix products on tiles. The only door to Eigen's product kernels, so they are compiled once.
+// Single-threaded matrix products on tiles.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ struct Matrix {
   }
 };
 
-/// c (=|+=) a * b, c row-major with `stride` floats from row to row. a and b are not both transposed.
+/// c (=|+=) a * b, c row-major with `stride` floats from row to row.
 void multiply(const Matrix& a, const Matrix& b, WriteMode mode, float* c, std::int64_t stride);
 
 /// Cuts [0, extent) into nearly equal blocks of about `preferred`, a multiple of 16 unless there is only one.

@@ -2,6 +2,7 @@
 // Vectors of floats that every compiler of ours maps to the registers at hand, and the product kernel built on them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -86,20 +87,43 @@ struct LeftFactor {
   std::int64_t k_step;
 };
 
+/// Cache lines that will be needed later, asked for a few at a time while products are computed: many at once would
+/// fill the queue of misses, and products behind them would wait.
+struct Ahead {
+  const float* next = nullptr;
+  std::int64_t step = 0;   ///< floats from line to line
+  std::int64_t count = 0;  ///< lines left
+  std::int64_t share = 0;  ///< lines for each kProductsPerShare steps of a product
+
+  static constexpr std::int64_t kProductsPerShare = 32;
+  void fetch_share() {
+    for (std::int64_t i = 0; i < share && count > 0; ++i, --count, next += step) __builtin_prefetch(next, 0, 2);
+  }
+};
+
 namespace detail {
 
 template <int Rows>
-inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t depth, float* c, std::int64_t c_step) {
+inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t depth, float* c, std::int64_t c_step,
+                          Ahead& ahead) {
   Lanes low[Rows] = {}, high[Rows] = {};
   const float* left = a.data;
-  for (std::int64_t k = 0; k < depth; ++k, b += kPanel, left += a.k_step) {
-    const Lanes b_low = load(b), b_high = load(b + kLanes);
-    for (int row = 0; row < Rows; ++row) {
-      const float factor = left[row * a.row_step];
-      low[row] += factor * b_low;
-      high[row] += factor * b_high;
+  const auto add = [&](std::int64_t steps) {
+    for (std::int64_t k = 0; k < steps; ++k, b += kPanel, left += a.k_step) {
+      const Lanes b_low = load(b), b_high = load(b + kLanes);
+      for (int row = 0; row < Rows; ++row) {
+        const float factor = left[row * a.row_step];
+        low[row] += factor * b_low;
+        high[row] += factor * b_high;
+      }
     }
+  };
+  std::int64_t left_over = depth;
+  for (; left_over >= Ahead::kProductsPerShare; left_over -= Ahead::kProductsPerShare) {
+    ahead.fetch_share();
+    add(Ahead::kProductsPerShare);
   }
+  add(left_over);
   for (int row = 0; row < Rows; ++row) {
     store(c + row * c_step, low[row]);
     store(c + row * c_step + kLanes, high[row]);
@@ -110,30 +134,30 @@ inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t dept
 
 /// c [rows, kPanel] = a [rows, depth] * b [depth, kPanel]; b is contiguous, rows of c are c_step floats apart.
 inline void multiply_panel(LeftFactor a, std::int64_t rows, const float* b, std::int64_t depth, float* c,
-                           std::int64_t c_step) {
+                           std::int64_t c_step, Ahead& ahead) {
   const auto advance = [&](std::int64_t done) {
     rows -= done;
     a.data += done * a.row_step;
     c += done * c_step;
   };
-  // As many sums in flight as registers hold: six rows by two vectors of sixteen registers, eight rows of thirty-two.
+  // As many sums in flight as registers hold: six rows by two vectors of sixteen registers, eight rows of large ones.
   // Four rows are better than two, so without the latter eight are taken as four and four.
-#if defined(__AVX512VL__)
+#if defined(__AVX512F__)
   while (rows >= 8) {
-    detail::multiply_rows<8>(a, b, depth, c, c_step);
+    detail::multiply_rows<8>(a, b, depth, c, c_step, ahead);
     advance(8);
   }
 #endif
   while (rows >= 6 && rows != 8) {
-    detail::multiply_rows<6>(a, b, depth, c, c_step);
+    detail::multiply_rows<6>(a, b, depth, c, c_step, ahead);
     advance(6);
   }
   while (rows >= 4) {
-    detail::multiply_rows<4>(a, b, depth, c, c_step);
+    detail::multiply_rows<4>(a, b, depth, c, c_step, ahead);
     advance(4);
   }
   while (rows >= 1) {
-    detail::multiply_rows<1>(a, b, depth, c, c_step);
+    detail::multiply_rows<1>(a, b, depth, c, c_step, ahead);
     advance(1);
   }
 }

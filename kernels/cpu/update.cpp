@@ -81,17 +81,17 @@ void update_demodulated(Stream& stream, const AdamParameters& parameters, float 
       stream.pool().parallel_for(nets * channels, [&](std::int64_t channel) {
         const std::int64_t begin = segment.offset + channel * fan;
         float& factor = scale[segment.scale + channel];
-        const Eigen::Map<Eigen::ArrayXf> effective(u.data + begin, fan);
-        const ConstValues upstream(du.data + begin, fan);
+        const ConstValues upstream(du.data + begin, fan), weights(w.data + begin, fan);
+        // Effective weights are made again from the weights, which are needed anyway, to spare memory a fifth array.
         // What the next loop reads is asked for while this one reads other arrays: memory is never idle.
         double product = 0.0;
         for (std::int64_t first = begin; first < begin + fan; first += kCacheLine) {
-          for (const float* next : {m.data, v.data, w.data}) __builtin_prefetch(next + first, 1);
+          for (const float* next : {m.data, v.data}) __builtin_prefetch(next + first, 1);
           product += lane_sum(first, std::min(first + kCacheLine, begin + fan),
-                              [&](std::int64_t i) { return static_cast<double>(du[i]) * u[i]; });
+                              [&](std::int64_t i) { return static_cast<double>(du[i]) * (w[i] * factor); });
         }
         const auto inner = static_cast<float>(product);
-        step(factor * (upstream - effective * inner), Values(m.data + begin, fan), Values(v.data + begin, fan),
+        step(factor * (upstream - weights * factor * inner), Values(m.data + begin, fan), Values(v.data + begin, fan),
              Values(w.data + begin, fan));
         factor = demodulation_scale(
             lane_sum(begin, begin + fan, [&](std::int64_t i) { return static_cast<double>(w[i]) * w[i]; }), epsilon);

@@ -103,7 +103,7 @@ class Winograd {
         transform_input_panel(x, task / panels, first, samples, task % panels, inputs.data + task * P * input_step,
                               input_step);
       });
-      constexpr std::int64_t kBlock = 32;
+      constexpr std::int64_t kBlock = 16;
       const std::int64_t blocks = ceil_div(cout(), kBlock);
       const std::int64_t row = padded(cin()), weight_step = padded(kBlock * row),
                          product_step = padded(kBlock * kPanel);
@@ -112,10 +112,13 @@ class Winograd {
       for_each_task(shape_.nets * blocks, weight_size + product_size + output_size,
                     [&](std::int64_t task, std::int64_t next, float* buffer) {
                       const std::int64_t net = task / blocks, channel = task % blocks * kBlock;
-                      Rows ahead;
-                      if (waits_for_weights(panels, next))
-                        ahead = {weights_of(w, next / blocks, next % blocks * kBlock),
-                                 kTaps * std::min(kBlock, cout() - next % blocks * kBlock), cin()};
+                      Ahead ahead = weights_ahead(panels, next);
+                      if (next >= 0) {
+                        const std::int64_t next_channel = next % blocks * kBlock;
+                        ahead.next = weights_of(w, next / blocks, next_channel);
+                        ahead.step = kCacheLine;
+                        ahead.count = std::min(kBlock, cout() - next_channel) * kTaps * cin() / kCacheLine;
+                      }
                       const std::int64_t count = std::min(kBlock, cout() - channel);
                       float* weights = buffer;
                       float* products = buffer + weight_size;
@@ -124,9 +127,8 @@ class Winograd {
                       for (std::int64_t panel = 0; panel < panels; ++panel) {
                         const float* input = inputs.data + (net * panels + panel) * P * input_step;
                         for (int p = 0; p < P; ++p) {
-                          if (panel == 0) prefetch_part(ahead, p);
                           multiply_panel({weights + p * weight_step, row, 1}, count, input + p * input_step, cin(),
-                                         products + p * product_step, kPanel);
+                                         products + p * product_step, kPanel, ahead);
                         }
                         transform_products(products, product_step, count, outputs);
                         write_outputs(outputs, count, net, channel, first, samples, panel, epilogue, y);
@@ -146,9 +148,12 @@ class Winograd {
       for_each_task(shape_.nets * blocks, weight_size + product_size,
                     [&](std::int64_t task, std::int64_t next, float* buffer) {
                       const std::int64_t net = task / blocks, channel = task % blocks * kPanel;
-                      Rows ahead;
-                      if (waits_for_weights(ceil_div(tiles, kPanel), next))
-                        ahead = {weights_of(w, next / blocks, 0) + next % blocks * kPanel, kTaps * cout(), kPanel};
+                      Ahead ahead = weights_ahead(ceil_div(tiles, kPanel), next);
+                      if (next >= 0) {
+                        ahead.next = weights_of(w, next / blocks, 0) + next % blocks * kPanel;
+                        ahead.step = cin();
+                        ahead.count = kTaps * cout();
+                      }
                       float* weights = buffer;
                       float* products = buffer + weight_size;
                       transform_weight_columns(weights_of(w, net, 0) + channel, weights, weight_step);
@@ -159,9 +164,8 @@ class Winograd {
                       for (std::int64_t tile = 0; tile < tiles; tile += kPanel) {
                         const std::int64_t count = std::min<std::int64_t>(kPanel, tiles - tile);
                         for (int p = 0; p < P; ++p) {
-                          if (tile == 0) prefetch_part(ahead, p);
                           multiply_panel({gradients.at(net, p, 0, tile), gradients.row, 1}, count,
-                                         weights + p * weight_step, cout(), products + p * product_step, kPanel);
+                                         weights + p * weight_step, cout(), products + p * product_step, kPanel, ahead);
                         }
                         for (std::int64_t i = 0; i < count; ++i)
                           scatter(products + i * kPanel, product_step, net, first, tile + i, channel, dx);
@@ -191,11 +195,12 @@ class Winograd {
       const WriteMode chunk_mode = first == 0 ? mode : WriteMode::accumulate;
       for_each_task(shape_.nets * blocks, P * product_step, [&](std::int64_t task, std::int64_t, float* products) {
         const std::int64_t net = task / blocks, channel = task % blocks * block;
+        Ahead nothing_ahead;
         for (std::int64_t panel = 0; panel < panels; ++panel) {
           const float* input = inputs.data + (net * panels + panel) * P * input_step;
           for (int p = 0; p < P; ++p)
             multiply_panel({gradients.at(net, p, task % blocks, 0), 1, gradients.row}, block, input + p * input_step,
-                           tiles, products + p * product_step, kPanel);
+                           tiles, products + p * product_step, kPanel, nothing_ahead);
           for (std::int64_t i = 0; i < block; ++i)
             gather_weight_gradient(products + i * kPanel, product_step, chunk_mode,
                                    dw + (net * cout() + channel + i) * kTaps * cin() + panel * kPanel);
@@ -225,19 +230,12 @@ class Winograd {
     }
   }
 
-  /// Whether there is a next task whose weights take longer to come than the few products of this one.
-  static bool waits_for_weights(std::int64_t panels, std::int64_t next) { return next >= 0 && panels <= 4; }
-
-  /// Weights to come: the first `width` floats of rows [.., cin].
-  struct Rows {
-    const float* first = nullptr;
-    std::int64_t count = 0;
-    std::int64_t width = 0;
-  };
-  /// Asks for part `p` of P of them, so that memory works while products are computed.
-  void prefetch_part(const Rows& rows, int p) const {
-    for (std::int64_t row = rows.count * p / P; row < rows.count * (p + 1) / P; ++row)
-      for (std::int64_t i = 0; i < rows.width; i += kCacheLine) __builtin_prefetch(rows.first + row * cin() + i, 0, 2);
+  /// How weights of a task to come are fetched during this one: not at all when its products are many, for then they
+  /// hide what little there is to wait for.
+  static Ahead weights_ahead(std::int64_t panels, std::int64_t next) {
+    Ahead result;
+    if (next >= 0 && panels <= 4) result.share = panels == 1 ? 10 : 6;
+    return result;
   }
 
   /// body(task, a task that this thread may get next or -1, buffer) in parallel, with a buffer for each thread that

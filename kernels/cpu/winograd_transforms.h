@@ -44,19 +44,30 @@ struct TwoOutputsUpsampled {
   static constexpr float kOutput[2][3] = {{1, 1, 0}, {0, 1, -1}};
 };
 
-/// out [R][C'] = matrix [R][C] * in [C][C'], with zeros and ones of the matrix left out by the compiler.
+/// Sum of factors [k] * value(k), with zeros and ones left out by the compiler. It starts from the first term: adding
+/// that to zero would be one more operation.
+template <int N, class Value>
+inline Lanes combine(const float (&factors)[N], const Value& value) {
+  Lanes sum{};
+  bool begun = false;
+#pragma GCC unroll 8
+  for (int k = 0; k < N; ++k) {
+    if (factors[k] == 0.0f) continue;
+    const Lanes term = factors[k] * value(k);
+    sum = begun ? sum + term : term;
+    begun = true;
+  }
+  return sum;
+}
+
+/// out [R][C'] = matrix [R][C] * in [C][C'].
 template <int R, int C, int Columns>
 inline void apply_left(const float (&matrix)[R][C], const Lanes (&in)[C][Columns], Lanes (&out)[R][Columns]) {
 #pragma GCC unroll 8
   for (int row = 0; row < R; ++row)
 #pragma GCC unroll 8
-    for (int column = 0; column < Columns; ++column) {
-      Lanes sum{};
-#pragma GCC unroll 8
-      for (int k = 0; k < C; ++k)
-        if (matrix[row][k] != 0.0f) sum += matrix[row][k] * in[k][column];
-      out[row][column] = sum;
-    }
+    for (int column = 0; column < Columns; ++column)
+      out[row][column] = combine(matrix[row], [&](int k) { return in[k][column]; });
 }
 
 /// out [R][R'] = in [R][C] * matrix^T, matrix [R'][C].
@@ -65,13 +76,8 @@ inline void apply_right(const float (&matrix)[Rows][C], const Lanes (&in)[R][C],
 #pragma GCC unroll 8
   for (int row = 0; row < R; ++row)
 #pragma GCC unroll 8
-    for (int column = 0; column < Rows; ++column) {
-      Lanes sum{};
-#pragma GCC unroll 8
-      for (int k = 0; k < C; ++k)
-        if (matrix[column][k] != 0.0f) sum += matrix[column][k] * in[row][k];
-      out[row][column] = sum;
-    }
+    for (int column = 0; column < Rows; ++column)
+      out[row][column] = combine(matrix[column], [&](int k) { return in[row][k]; });
 }
 
 template <int R, int C>
