@@ -73,10 +73,16 @@ void multiply(const Matrix& a, const Matrix& b, WriteMode mode, float* c, std::i
     for (std::int64_t column = 0; column < columns; column += kPanel) {
       const std::int64_t width = std::min<std::int64_t>(kPanel, columns - column);
       pack(b, first, part, column, width, panel);
+      const auto left = [&](std::int64_t row) {
+        return LeftFactor{a.data + row * row_step + first * k_step, row_step, k_step};
+      };
+      if (width == kPanel && part_mode == WriteMode::overwrite) {
+        multiply_panel(left(0), rows, panel, part, c + column, stride, nothing_ahead);
+        continue;
+      }
       for (std::int64_t row = 0; row < rows; row += kRows) {
         const std::int64_t count = std::min(kRows, rows - row);
-        multiply_panel({a.data + row * row_step + first * k_step, row_step, k_step}, count, panel, part, tile, kPanel,
-                       nothing_ahead);
+        multiply_panel(left(row), count, panel, part, tile, kPanel, nothing_ahead);
         write_tile(tile, count, width, part_mode, c + row * stride + column, stride);
       }
     }

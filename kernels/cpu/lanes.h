@@ -80,6 +80,9 @@ inline void transpose(Lanes (&rows)[kLanes]) {
 /// Columns of the result that one call of `multiply_panel` makes.
 inline constexpr int kPanel = 2 * kLanes;
 
+/// Rows that products are best given in multiples of.
+inline constexpr int kRowsAtOnce = 8;
+
 /// The left factor of a product: element (row, k) is at data[row * row_step + k * k_step].
 struct LeftFactor {
   const float* data;
@@ -87,77 +90,95 @@ struct LeftFactor {
   std::int64_t k_step;
 };
 
-/// Cache lines that will be needed later, asked for a few at a time while products are computed: many at once would
-/// fill the queue of misses, and products behind them would wait.
-struct Ahead {
-  const float* next = nullptr;
-  std::int64_t step = 0;   ///< floats from line to line
-  std::int64_t count = 0;  ///< lines left
-  std::int64_t share = 0;  ///< lines for each kProductsPerShare steps of a product
+/// Cache lines that will be needed later, asked for a few at a time between products: many at once would fill the queue
+/// of misses, and products behind them would wait.
+class Ahead {
+ public:
+  Ahead() = default;
+  /// `count` lines `step` floats apart, over about `calls` calls of fetch_share.
+  Ahead(const float* first, std::int64_t step, std::int64_t count, std::int64_t calls)
+      : next_(first), step_(step), count_(count), share_(count / calls + 1) {}
 
-  static constexpr std::int64_t kProductsPerShare = 32;
   void fetch_share() {
-    for (std::int64_t i = 0; i < share && count > 0; ++i, --count, next += step) __builtin_prefetch(next, 0, 2);
+    for (std::int64_t i = 0; i < share_ && count_ > 0; ++i, --count_, next_ += step_) __builtin_prefetch(next_, 0, 2);
   }
+
+ private:
+  const float* next_ = nullptr;
+  std::int64_t step_ = 0;
+  std::int64_t count_ = 0;
+  std::int64_t share_ = 0;
 };
 
 namespace detail {
 
+#if defined(__AVX512F__)
+// One register a row; its products take their other factor straight from memory.
+using PanelRow = float __attribute__((vector_size(64)));
+
 template <int Rows>
-inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t depth, float* c, std::int64_t c_step,
-                          Ahead& ahead) {
+inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t depth, float* c, std::int64_t c_step) {
+  PanelRow sums[Rows] = {};
+  const float* left = a.data;
+  const std::int64_t row_step = a.row_step, k_step = a.k_step;
+  for (std::int64_t k = 0; k < depth; ++k, b += kPanel, left += k_step) {
+    PanelRow right;
+    std::memcpy(&right, b, sizeof right);
+    for (int row = 0; row < Rows; ++row) sums[row] += left[row * row_step] * right;
+  }
+  for (int row = 0; row < Rows; ++row) std::memcpy(c + row * c_step, &sums[row], sizeof sums[row]);
+}
+#else
+template <int Rows>
+inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t depth, float* c, std::int64_t c_step) {
   Lanes low[Rows] = {}, high[Rows] = {};
   const float* left = a.data;
-  const auto add = [&](std::int64_t steps) {
-    for (std::int64_t k = 0; k < steps; ++k, b += kPanel, left += a.k_step) {
-      const Lanes b_low = load(b), b_high = load(b + kLanes);
-      for (int row = 0; row < Rows; ++row) {
-        const float factor = left[row * a.row_step];
-        low[row] += factor * b_low;
-        high[row] += factor * b_high;
-      }
+  const std::int64_t row_step = a.row_step, k_step = a.k_step;
+  for (std::int64_t k = 0; k < depth; ++k, b += kPanel, left += k_step) {
+    const Lanes b_low = load(b), b_high = load(b + kLanes);
+    for (int row = 0; row < Rows; ++row) {
+      const float factor = left[row * row_step];
+      low[row] += factor * b_low;
+      high[row] += factor * b_high;
     }
-  };
-  std::int64_t left_over = depth;
-  for (; left_over >= Ahead::kProductsPerShare; left_over -= Ahead::kProductsPerShare) {
-    ahead.fetch_share();
-    add(Ahead::kProductsPerShare);
   }
-  add(left_over);
   for (int row = 0; row < Rows; ++row) {
     store(c + row * c_step, low[row]);
     store(c + row * c_step + kLanes, high[row]);
   }
 }
+#endif
 
 }  // namespace detail
 
 /// c [rows, kPanel] = a [rows, depth] * b [depth, kPanel]; b is contiguous, rows of c are c_step floats apart.
-inline void multiply_panel(LeftFactor a, std::int64_t rows, const float* b, std::int64_t depth, float* c,
-                           std::int64_t c_step, Ahead& ahead) {
+/// A call of its own: inlined into a large caller, the distances between rows would not stay in registers.
+[[gnu::noinline]] inline void multiply_panel(LeftFactor a, std::int64_t rows, const float* b, std::int64_t depth,
+                                             float* c, std::int64_t c_step, Ahead& ahead) {
   const auto advance = [&](std::int64_t done) {
+    ahead.fetch_share();
     rows -= done;
     a.data += done * a.row_step;
     c += done * c_step;
   };
-  // As many sums in flight as registers hold: six rows by two vectors of sixteen registers, eight rows of large ones.
-  // Four rows are better than two, so without the latter eight are taken as four and four.
+  // As many sums in flight as registers hold and latency asks for: six rows by two vectors of sixteen registers, eight
+  // rows of large ones. Four rows are better than two, so without the latter eight are taken as four and four.
 #if defined(__AVX512F__)
-  while (rows >= 8) {
-    detail::multiply_rows<8>(a, b, depth, c, c_step, ahead);
-    advance(8);
+  while (rows >= kRowsAtOnce) {
+    detail::multiply_rows<kRowsAtOnce>(a, b, depth, c, c_step);
+    advance(kRowsAtOnce);
   }
 #endif
   while (rows >= 6 && rows != 8) {
-    detail::multiply_rows<6>(a, b, depth, c, c_step, ahead);
+    detail::multiply_rows<6>(a, b, depth, c, c_step);
     advance(6);
   }
   while (rows >= 4) {
-    detail::multiply_rows<4>(a, b, depth, c, c_step, ahead);
+    detail::multiply_rows<4>(a, b, depth, c, c_step);
     advance(4);
   }
   while (rows >= 1) {
-    detail::multiply_rows<1>(a, b, depth, c, c_step, ahead);
+    detail::multiply_rows<1>(a, b, depth, c, c_step);
     advance(1);
   }
 }

@@ -17,6 +17,8 @@ namespace {
 constexpr std::int64_t kTaps = 9;
 // Tiles in work at once: enough to use transformed weights often, few enough for their transforms to stay in the cache.
 constexpr std::int64_t kChunkTiles = 256;
+// Panels that pass by one of the P parts of the transformed weights while it is in the L1 cache.
+constexpr std::int64_t kPanelsAtOnce = 2;
 
 // Steps between the P parts of an array, and between long rows, are kept off powers of two: addresses that differ by
 // 4 KiB share a set of the L1 cache, and a transform touches all parts at once.
@@ -103,35 +105,38 @@ class Winograd {
         transform_input_panel(x, task / panels, first, samples, task % panels, inputs.data + task * P * input_step,
                               input_step);
       });
-      constexpr std::int64_t kBlock = 16;
+      constexpr std::int64_t kBlock = 32;
       const std::int64_t blocks = ceil_div(cout(), kBlock);
       const std::int64_t row = padded(cin()), weight_step = padded(kBlock * row),
                          product_step = padded(kBlock * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
       const std::int64_t output_size = kPanel * M * M * kBlock;
-      for_each_task(shape_.nets * blocks, weight_size + product_size + output_size,
+      for_each_task(shape_.nets * blocks, weight_size + kPanelsAtOnce * product_size + output_size,
                     [&](std::int64_t task, std::int64_t next, float* buffer) {
                       const std::int64_t net = task / blocks, channel = task % blocks * kBlock;
-                      Ahead ahead = weights_ahead(panels, next);
-                      if (next >= 0) {
+                      Ahead ahead;
+                      if (waits_for_weights(panels, next)) {
                         const std::int64_t next_channel = next % blocks * kBlock;
-                        ahead.next = weights_of(w, next / blocks, next_channel);
-                        ahead.step = kCacheLine;
-                        ahead.count = std::min(kBlock, cout() - next_channel) * kTaps * cin() / kCacheLine;
+                        const std::int64_t filters = std::min(kBlock, cout() - next_channel);
+                        ahead = {weights_of(w, next / blocks, next_channel), kCacheLine,
+                                 filters * kTaps * cin() / kCacheLine, P * panels * kBlock / kRowsAtOnce};
                       }
                       const std::int64_t count = std::min(kBlock, cout() - channel);
                       float* weights = buffer;
                       float* products = buffer + weight_size;
-                      float* outputs = products + product_size;
+                      float* outputs = products + kPanelsAtOnce * product_size;
                       transform_weights(weights_of(w, net, channel), count, weights, weight_step, row);
-                      for (std::int64_t panel = 0; panel < panels; ++panel) {
+                      for (std::int64_t panel = 0; panel < panels; panel += kPanelsAtOnce) {
+                        const std::int64_t group = std::min(kPanelsAtOnce, panels - panel);
                         const float* input = inputs.data + (net * panels + panel) * P * input_step;
-                        for (int p = 0; p < P; ++p) {
-                          multiply_panel({weights + p * weight_step, row, 1}, count, input + p * input_step, cin(),
-                                         products + p * product_step, kPanel, ahead);
+                        for (int p = 0; p < P; ++p)
+                          for (std::int64_t i = 0; i < group; ++i)
+                            multiply_panel({weights + p * weight_step, row, 1}, count, input + (i * P + p) * input_step,
+                                           cin(), products + i * product_size + p * product_step, kPanel, ahead);
+                        for (std::int64_t i = 0; i < group; ++i) {
+                          transform_products(products + i * product_size, product_step, count, outputs);
+                          write_outputs(outputs, count, net, channel, first, samples, panel + i, epilogue, y);
                         }
-                        transform_products(products, product_step, count, outputs);
-                        write_outputs(outputs, count, net, channel, first, samples, panel, epilogue, y);
                       }
                     });
     });
@@ -143,17 +148,16 @@ class Winograd {
       const std::int64_t tiles = samples * per_image_;
       const Gradients gradients = transform_gradients(dy, first, samples, cout(), padded(cout()));
       const std::int64_t blocks = cin() / kPanel;
-      const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(kPanel * kPanel);
+      const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(kPanelsAtOnce * kPanel * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
       for_each_task(shape_.nets * blocks, weight_size + product_size,
                     [&](std::int64_t task, std::int64_t next, float* buffer) {
                       const std::int64_t net = task / blocks, channel = task % blocks * kPanel;
-                      Ahead ahead = weights_ahead(ceil_div(tiles, kPanel), next);
-                      if (next >= 0) {
-                        ahead.next = weights_of(w, next / blocks, 0) + next % blocks * kPanel;
-                        ahead.step = cin();
-                        ahead.count = kTaps * cout();
-                      }
+                      const std::int64_t panels = ceil_div(tiles, kPanel);
+                      Ahead ahead;
+                      if (waits_for_weights(panels, next))
+                        ahead = {weights_of(w, next / blocks, 0) + next % blocks * kPanel, cin(), kTaps * cout(),
+                                 P * panels * kPanel / kRowsAtOnce};
                       float* weights = buffer;
                       float* products = buffer + weight_size;
                       transform_weight_columns(weights_of(w, net, 0) + channel, weights, weight_step);
@@ -161,12 +165,11 @@ class Winograd {
                         for (std::int64_t pixel = 0; pixel < samples * shape_.h * shape_.w; ++pixel)
                           std::fill_n(dx + ((net * shape_.n + first) * shape_.h * shape_.w + pixel) * cin() + channel,
                                       kPanel, 0.0f);
-                      for (std::int64_t tile = 0; tile < tiles; tile += kPanel) {
-                        const std::int64_t count = std::min<std::int64_t>(kPanel, tiles - tile);
-                        for (int p = 0; p < P; ++p) {
+                      for (std::int64_t tile = 0; tile < tiles; tile += kPanelsAtOnce * kPanel) {
+                        const std::int64_t count = std::min(kPanelsAtOnce * kPanel, tiles - tile);
+                        for (int p = 0; p < P; ++p)
                           multiply_panel({gradients.at(net, p, 0, tile), gradients.row, 1}, count,
                                          weights + p * weight_step, cout(), products + p * product_step, kPanel, ahead);
-                        }
                         for (std::int64_t i = 0; i < count; ++i)
                           scatter(products + i * kPanel, product_step, net, first, tile + i, channel, dx);
                       }
@@ -230,13 +233,8 @@ class Winograd {
     }
   }
 
-  /// How weights of a task to come are fetched during this one: not at all when its products are many, for then they
-  /// hide what little there is to wait for.
-  static Ahead weights_ahead(std::int64_t panels, std::int64_t next) {
-    Ahead result;
-    if (next >= 0 && panels <= 4) result.share = panels == 1 ? 10 : 6;
-    return result;
-  }
+  /// Whether there is a next task whose weights take longer to come than the few products of this one.
+  static bool waits_for_weights(std::int64_t panels, std::int64_t next) { return next >= 0 && panels <= 4; }
 
   /// body(task, a task that this thread may get next or -1, buffer) in parallel, with a buffer for each thread that
   /// stays in its cache.
