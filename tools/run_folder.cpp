@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -59,24 +60,45 @@ std::string read_lock(int file) {
   return holder.ends_with('\n') ? std::string(holder.substr(0, holder.size() - 1)) : "another process";
 }
 
+bool is_file_at(int file, const fs::path& path) {
+  struct stat opened {}, named {};
+  return ::fstat(file, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
+         opened.st_ino == named.st_ino;
+}
+
 }  // namespace
 
 RunFolder::RunFolder(const fs::path& folder) : folder_(folder) {
   std::error_code error;
   created_ = !fs::exists(folder_, error);
+  // A process that fails at once takes folder and lock away again, maybe just after this one opened them: the lock then
+  // has no name, and whoever comes next would get another one.
+  constexpr int kAttempts = 100;
+  for (int attempt = 0; attempt < kAttempts && lock_ < 0; ++attempt) lock_ = try_lock();
+  CLADE_CHECK(lock_ >= 0, ErrorCode::output, "the folder ", folder_.string(), " is removed again and again");
+  sign_lock(lock_);
+}
+
+int RunFolder::try_lock() {
   create_folder(folder_);
   const fs::path path = folder_ / kLockName;
-  lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  CLADE_CHECK(lock_ >= 0, ErrorCode::output, "cannot write to the folder ", folder_.string(), ": ",
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0 && errno == ENOENT) {
+    created_ = true;
+    return -1;
+  }
+  CLADE_CHECK(file >= 0, ErrorCode::output, "cannot write to the folder ", folder_.string(), ": ",
               std::strerror(errno));
   // The kernel lets go of the lock with the process, however it ends.
-  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) {
-    sign_lock(lock_);
-    return;
+  if (::flock(file, LOCK_EX | LOCK_NB) == 0) {
+    if (is_file_at(file, path)) return file;
+    ::close(file);
+    created_ = true;
+    return -1;
   }
   const int cause = errno;
-  const std::string holder = read_lock(lock_);
-  ::close(lock_);
+  const std::string holder = read_lock(file);
+  ::close(file);
   CLADE_CHECK(cause != EWOULDBLOCK, ErrorCode::output, holder, " is training in ", folder_.string());
   fail(ErrorCode::output, "cannot lock ", path.string(), ": ", std::strerror(cause));
 }

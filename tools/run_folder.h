@@ -34,6 +34,9 @@ class RunFolder {
   void remove_temporaries() const;
 
  private:
+  /// The locked file, or -1 if it was taken away meanwhile.
+  int try_lock();
+
   std::filesystem::path folder_;
   bool created_ = false;
   int lock_ = -1;
