@@ -26,6 +26,9 @@ TrainingRecipe to_internal(const TrainingOptions& options) {
   recipe.train.generator.residual_blocks = in_range("residual_blocks", options.residual_blocks, 64);
   recipe.train.learning_rate = options.learning_rate.value_or(recipe.train.learning_rate);
   CLADE_CHECK(recipe.train.learning_rate > 0.0, ErrorCode::usage, "learning_rate is ", recipe.train.learning_rate);
+  recipe.train.clip = options.clip_gradient;
+  CLADE_CHECK(recipe.train.clip >= 0.0, ErrorCode::usage, "clip_gradient is ", recipe.train.clip,
+              ", expected 0 or more");
   recipe.train.ema = options.ema.value_or(recipe.train.ema);
   CLADE_CHECK(recipe.train.ema >= 0.0 && recipe.train.ema < 1.0, ErrorCode::usage, "ema is ", recipe.train.ema,
               ", expected 0 to less than 1");

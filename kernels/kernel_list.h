@@ -28,7 +28,7 @@ void bias_backward(Stream& stream, View<const float> dy, WriteMode mode, View<fl
 void demodulate(Stream& stream, OutputDimension dimension, float epsilon, View<const float> w, View<float> u,
                 View<float> scale);
 
-/// dw (=|+=) scale * (du - u <du, u>), the inner product per output channel.
+/// dw (=|+=) scale * (du - u <du, u>), the inner product per output channel. To overwrite, dw may be du.
 void demodulate_backward(Stream& stream, OutputDimension dimension, View<const float> u, View<const float> scale,
                          View<const float> du, WriteMode mode, View<float> dw);
 
@@ -83,6 +83,10 @@ void update_demodulated(Stream& stream, const AdamParameters& parameters, float 
                         std::span<const ParameterSegment> segments, View<const StepControl> control,
                         View<const float> du, View<float> m, View<float> v, View<float> w, View<float> u,
                         View<float> scale);
+
+/// Gradient clipping by the Euclidean norm (Pascanu et al. 2013), summed in double: gradient *= most / (norm + 1e-6) if the
+/// norm is larger than `most`; the small term is PyTorch's.
+void clip_norm(Stream& stream, float most, View<float> gradient);
 
 /// Exponential moving average of weights: average += (1 - d) (w - average) with d = min(decay, (1 + t) / (10 + t)) after
 /// t = control.step steps, so that the first weights are soon forgotten. Nothing once control.finite is cleared.

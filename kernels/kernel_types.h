@@ -2,6 +2,7 @@
 // Small types that kernels take by value.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "core/host_device.h"
@@ -50,6 +51,12 @@ struct StepControl {
 CLADE_HOST_DEVICE inline float average_decay(float decay, std::int64_t step) {
   const float young = static_cast<float>(1 + step) / static_cast<float>(10 + step);
   return young < decay ? young : decay;
+}
+
+/// What clip_norm multiplies a gradient by. A norm that is not a number clips nothing: what is wrong must stay visible.
+CLADE_HOST_DEVICE inline float clip_factor(double sum_of_squares, float most) {
+  const double norm = std::sqrt(sum_of_squares), limit = static_cast<double>(most);
+  return norm > limit ? static_cast<float>(limit / (norm + 1e-6)) : 1.0f;
 }
 
 /// Values of one element each, by address on the device.

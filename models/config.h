@@ -53,6 +53,7 @@ struct TrainConfig {
   double learning_rate = 5e-5;
   int batch = 1;
   double ema = 0.0;  ///< decay of the running average of the generators' weights that models hold, 0 = off
+  double clip = 0.0;  ///< largest norm of the gradients of both generators, and of both discriminators, 0 = any
   int pool = 0;      ///< size of the pool of old fakes for the discriminators, 0 = off
   int patch = 32;
   std::uint64_t seed = 0;

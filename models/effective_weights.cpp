@@ -42,6 +42,18 @@ void EffectiveWeights::refresh(Stream& stream, const ParameterBlock& block) {
   }
 }
 
+void EffectiveWeights::pull_back(Stream& stream, Tensor& gradients, const ParameterBlock& block) {
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    const kernels::ParameterSegment& segment = segments_[i];
+    if (!segment.demodulated) continue;
+    const Parameter& parameter = block.parameters()[i];
+    const View<float> gradient = gradients.view(parameter.offset, parameter.shape);
+    CLADE_KERNEL(demodulate_backward)(stream, segment.dimension, values_.view(parameter.offset, parameter.shape),
+                                      scales_.view(segment.scale, {segment.nets, segment.channels}), gradient,
+                                      kernels::WriteMode::overwrite, gradient);
+  }
+}
+
 void EffectiveWeights::update(Stream& stream, View<const kernels::StepControl> control, const Tensor& gradients,
                               Adam& adam, ParameterBlock& block) {
   CLADE_KERNEL(update_demodulated)(stream, adam.parameters(), kDemodulationEpsilon, segments_, control,

@@ -22,6 +22,8 @@ class EffectiveWeights {
   Tensor values() && { return std::move(values_); }
   /// Demodulates the block's weights. Needed whenever they were changed from outside.
   void refresh(Stream& stream, const ParameterBlock& block);
+  /// Makes of a gradient in values() the gradient in the block's weights.
+  void pull_back(Stream& stream, Tensor& gradients, const ParameterBlock& block);
   /// One update of the block's weights by the gradient in values().
   void update(Stream& stream, View<const kernels::StepControl> control, const Tensor& gradients, Adam& adam,
               ParameterBlock& block);

@@ -124,6 +124,8 @@ struct Trainer::Impl {
   };
   Losses evaluate(Tape& tape, const Generator::Weights& g, const std::vector<Var>& d, bool use_pool);
   void update(TrainedBlock& part) {
+    if (config.clip > 0.0)
+      CLADE_KERNEL(clip_norm)(stream, static_cast<float>(config.clip), parameter_gradients.view(0, {part.block.size()}));
     CLADE_KERNEL(adam)(stream, part.adam->parameters(), control.view(),
                        parameter_gradients.view(0, {part.block.size()}), part.adam->first_moment().view(),
                        part.adam->second_moment().view(), part.block.values().view());
@@ -240,7 +242,12 @@ void Trainer::Impl::enqueue_step() {
   CLADE_KERNEL(finish_losses)(stream, scalars, config.batch, control.view(), log.view());
 
   tape.backward(losses.generator, g.parameters);
-  if (effective) {
+  if (effective && config.clip > 0.0) {
+    // The norm is that of the gradients in the weights themselves, all of which are needed before the first update.
+    effective->pull_back(stream, parameter_gradients, generators.block);
+    update(generators);
+    effective->refresh(stream, generators.block);
+  } else if (effective) {
     effective->update(stream, control.view(), parameter_gradients, *generators.adam, generators.block);
   } else {
     update(generators);

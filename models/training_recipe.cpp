@@ -72,6 +72,7 @@ ModelMetadata model_metadata(const TrainingRecipe& recipe, std::optional<Plane> 
   metadata.intensity = recipe.intensity;
   metadata.plane = plane;
   metadata.other = {{"adversarial", name(loss.adversarial)},
+                    {"clip_gradient", number(recipe.train.clip)},
                     {"ema", number(recipe.train.ema)},
                     {"gradient_form", name(loss.gradient_form)},
                     {"lambda_cycle", number(loss.lambda_cycle)},

@@ -326,6 +326,23 @@ TEST_CASE("goldens from the command line", "[cli]") {
             read_safetensors(kGolden + "/forward.safetensors").at("demod.reflect.generator_x(x)").values) < 1e-5);
 }
 
+TEST_CASE("a resumed run goes on clipping gradients", "[cli]") {
+  const TempDir folder;
+  make_volume(folder / "v.nii.gz");
+  const auto training = [&](const char* name, std::int64_t steps, const char* most) {
+    return with(tiny_training(folder / "v.nii.gz", folder / name, steps), {"--clip-gradient", most});
+  };
+  REQUIRE(run("clade_train", training("unbroken", 8, "0.01")).code == 0);
+  REQUIRE(run("clade_train", training("resumed", 3, "0.01")).code == 0);
+  REQUIRE(run("clade_train", {"--resume", "-q", "--steps", "8", "-o", (folder / "resumed").string()}).code == 0);
+  REQUIRE(run("clade_train", training("free", 8, "0")).code == 0);
+  const auto state = [&](const char* name) { return test::read_bytes(folder / name / "state.safetensors"); };
+  const bool same = state("resumed") == state("unbroken"), clipped = state("unbroken") != state("free");
+  CHECK(same);
+  CHECK(clipped);
+  check_refused(run("clade_train", training("negative", 8, "-1")), 2, {"--clip-gradient"});
+}
+
 TEST_CASE("a run that is killed and resumed ends with the bytes of an unbroken one", "[cli]") {
   const TempDir folder;
   make_volume(folder / "v.nii.gz");

@@ -111,6 +111,32 @@ TEST_CASE("Adam leaves everything as it is after a step that was not finite", "[
   CHECK(same_bits(w.values(), before));
 }
 
+TEST_CASE("Clipping brings a gradient to its largest norm, and leaves smaller ones alone", "[update]") {
+  ON_EVERY_DEVICE(stream);
+  const std::int64_t size = GENERATE(1, 19, 300001);
+  const std::vector<float> before = normal_values(size, 1);
+  double squares = 0.0;
+  for (const float value : before) squares += static_cast<double>(value) * value;
+  const double norm = std::sqrt(squares);
+  const auto clipped = [&](double most) {
+    DeviceArray gradient(stream, {size}, before, size == 19 ? 1 : 0);
+    CLADE_KERNEL(clip_norm)(stream, static_cast<float>(most), gradient);
+    return gradient.values();
+  };
+  CHECK(same_bits(clipped(1.01 * norm), before));
+  for (const double share : {0.99, 1e-3}) {
+    const float most = static_cast<float>(share * norm);
+    std::vector<double> expected(before.begin(), before.end());
+    for (double& value : expected) value *= most / (norm + 1e-6);
+    CHECK(relative_distance(clipped(most), expected) < kEpsilon);  // of the factor and of the product
+  }
+  // What is wrong stays wrong.
+  DeviceArray broken(stream, {3}, std::vector<float>{1.0f, std::nanf(""), 2.0f});
+  CLADE_KERNEL(clip_norm)(stream, 0.1f, broken);
+  CHECK(broken.values()[0] == 1.0f);
+  CHECK(std::isnan(broken.values()[1]));
+}
+
 TEST_CASE("The average of weights follows them, quickly at first", "[update]") {
   ON_EVERY_DEVICE(stream);
   const std::int64_t size = GENERATE(1, 19, 300001);

@@ -18,7 +18,8 @@ struct TrainingOptions {
   std::string preset = "mri";
   bool paper = false;
   std::optional<std::string> norm, gradient_form, adversarial, upsample, intensity, plane, slice_axis, precision;
-  std::optional<double> lambda_cycle, lambda_identity, lambda_gradient, learning_rate, ema, range, foreground;
+  std::optional<double> lambda_cycle, lambda_identity, lambda_gradient, learning_rate, ema, clip_gradient, range,
+      foreground;
   std::optional<int> batch, pool, patch, patches_per_slice, base_channels, residual_blocks;
   std::optional<std::uint64_t> seed;
   std::optional<std::int64_t> epochs, steps;
@@ -72,11 +73,14 @@ void add_training_options(CLI::App& app, TrainingOptions& o) {
   app.add_option("--learning-rate", o.learning_rate, "Of Adam, fixed [5e-5; 2e-4 with --init or --paper]")
       ->check(CLI::PositiveNumber)
       ->group(kTraining);
-  app.add_option(
-         "--ema", o.ema,
-         "Decay of the running average of the generators' weights that models hold, 0 = none [0.999; 0 with "
+  app.add_option("--ema", o.ema,
+                 "Decay of the running average of the generators' weights that models hold, 0 = none [0.999; 0 with "
                  "--init, --patches or --paper]")
       ->check(CLI::Range(0.0, 0.999999))
+      ->group(kTraining);
+  app.add_option("--clip-gradient", o.clip_gradient,
+                 "Largest norm of the gradients of both generators, and of both discriminators, 0 = any [0]")
+      ->check(CLI::Range(0.0, 1e30))
       ->group(kTraining);
   app.add_option("--pool", o.pool, "Old fakes kept for the discriminators, 0 = off [0]")
       ->check(in_range(0, 10000))
@@ -176,6 +180,7 @@ TrainingSettings make_settings(const TrainingOptions& o) {
   assign(train.learning_rate, o.learning_rate);
   assign(train.batch, o.batch);
   assign(train.ema, o.ema);
+  assign(train.clip, o.clip_gradient);
   assign(train.pool, o.pool);
   assign(train.patch, o.patch);
   assign(train.seed, o.seed);

@@ -39,6 +39,7 @@ nlohmann::ordered_json to_json(const TrainingSettings& s) {
   json["learning_rate"] = train.learning_rate;
   json["batch"] = train.batch;
   json["ema"] = train.ema;
+  json["clip_gradient"] = train.clip;
   json["pool"] = train.pool;
   json["precision"] = name(train.precision);
   json["patch"] = train.patch;
@@ -80,6 +81,7 @@ TrainingSettings settings_from_json(const nlohmann::json& json) {
     train.learning_rate = json.at("learning_rate").get<double>();
     train.batch = json.at("batch").get<int>();
     train.ema = json.value("ema", 0.0);
+    train.clip = json.value("clip_gradient", 0.0);
     train.pool = json.at("pool").get<int>();
     train.precision = parse_precision(json.value("precision", name(train.precision)));
     train.patch = json.at("patch").get<int>();

@@ -50,6 +50,17 @@ void adam(Stream& stream, const AdamParameters& parameters, View<const StepContr
   });
 }
 
+void clip_norm(Stream& stream, float most, View<float> gradient) {
+  const double squares = sum_chunks(stream, gradient.size(), kFlatChunk, [&](std::int64_t begin, std::int64_t end) {
+    return lane_sum(begin, end, [&](std::int64_t i) { return static_cast<double>(gradient[i]) * gradient[i]; });
+  });
+  const float factor = clip_factor(squares, most);
+  if (factor == 1.0f) return;
+  for_flat_chunks(stream, gradient.size(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) gradient[i] *= factor;
+  });
+}
+
 void average_weights(Stream& stream, float decay, View<const StepControl> control, View<const float> w,
                      View<float> average) {
   if (control[0].finite == 0) return;

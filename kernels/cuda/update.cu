@@ -60,13 +60,36 @@ __global__ void __launch_bounds__(kFlatThreads)
     step(p.du[i], p.m + i, p.v + i, p.w + i);
 }
 
-__global__ void __launch_bounds__(kFlatThreads) average_kernel(float decay, const StepControl* control,
-                                                               std::int64_t size, const float* w, float* average) {
+__global__ void __launch_bounds__(kFlatThreads)
+    average_kernel(float decay, const StepControl* control, std::int64_t size, const float* w, float* average) {
   if (control->finite == 0) return;
   const float share = 1.0f - average_decay(decay, control->step);
   const std::int64_t stride = std::int64_t{gridDim.x} * kFlatThreads;
   for (std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x; i < size; i += stride)
     average[i] += share * (w[i] - average[i]);
+}
+
+/// A block's share of a sum of squares.
+__global__ void __launch_bounds__(kFlatThreads)
+    squares_kernel(std::int64_t size, const float* gradient, double* partial) {
+  const std::int64_t stride = std::int64_t{gridDim.x} * kFlatThreads;
+  double sum = 0.0;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x; i < size; i += stride)
+    sum += product(gradient[i], gradient[i]);
+  sum = column_sum<kFlatThreads, 1>(sum);
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+}
+
+/// Every block adds up the shares for itself, which is less than another launch.
+__global__ void __launch_bounds__(kFlatThreads)
+    clip_kernel(float most, int shares, const double* partial, std::int64_t size, float* gradient) {
+  double sum = 0.0;
+  for (int i = static_cast<int>(threadIdx.x); i < shares; i += kFlatThreads) sum += partial[i];
+  const float factor = clip_factor(column_sum<kFlatThreads, 1>(sum), most);
+  if (factor == 1.0f) return;
+  const std::int64_t stride = std::int64_t{gridDim.x} * kFlatThreads;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x; i < size; i += stride)
+    gradient[i] *= factor;
 }
 
 /// As many as fit into the 4 KB of a kernel's parameters.
@@ -145,6 +168,16 @@ void adam(Stream& stream, const AdamParameters& parameters, View<const StepContr
           View<float> m, View<float> v, View<float> w) {
   launch(stream, adam_kernel, flat_grid(w.size()), dim3(kFlatThreads), 0, parameters, control.data, w.size(),
          Blocks{gradient.data, m.data, v.data, w.data, nullptr, nullptr});
+}
+
+void clip_norm(Stream& stream, float most, View<float> gradient) {
+  const dim3 grid = flat_grid(gradient.size());
+  const ArenaScope scope(stream.scratch());
+  double* partial = stream.scratch().view<double>({static_cast<std::int64_t>(grid.x)}).data;
+  launch(stream, squares_kernel, grid, dim3(kFlatThreads), 0, gradient.size(), static_cast<const float*>(gradient.data),
+         partial);
+  launch(stream, clip_kernel, grid, dim3(kFlatThreads), 0, most, static_cast<int>(grid.x),
+         static_cast<const double*>(partial), gradient.size(), gradient.data);
 }
 
 void average_weights(Stream& stream, float decay, View<const StepControl> control, View<const float> w,

@@ -155,6 +155,7 @@ struct TrainingOptions {
   std::int64_t steps = 20000;
   int batch = 1;  ///< pairs of patches a step
   std::optional<double> learning_rate;
+  double clip_gradient = 0.0;  ///< largest norm of the gradients of each optimiser, 0: any
   std::optional<double> ema;  ///< decay of the average of the weights that the model holds, 0: none
   std::uint64_t seed = 0;
   int base_channels = 64;  ///< of the networks
