@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+
+#include "tools/folder_lock.h"
 
 namespace clade {
 
@@ -36,7 +39,7 @@ class RunFolder {
  private:
   std::filesystem::path folder_;
   bool created_ = false;
-  int lock_ = -1;
+  std::optional<FolderLock> lock_;
 };
 
 /// A file of JSON lines with a "step" each, in rising order, that grows during a run.

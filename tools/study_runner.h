@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the steps of a study as far as they are not done yet.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tools/console.h"
+#include "tools/study_steps.h"
+
+namespace clade {
+
+struct StudyRunOptions {
+  int jobs = 1;        ///< programs at once
+  int threads = 1;     ///< of each
+  std::string device;  ///< of trainings and applications
+  bool force = false;  ///< make anew what was made with other options
+};
+
+enum class StepState { waiting, done, failed };
+const char* state_text(StepState state);
+
+struct StepOutcome {
+  StepState state = StepState::waiting;
+  double seconds = 0.0;  ///< of wall-clock time, without what came before an interruption
+  std::string message;   ///< why it failed
+};
+
+class StudyRunner {
+ public:
+  /// Looks up what is done. Throws Error(output) when something was made with other options and `force` is false.
+  StudyRunner(const std::vector<StudyStep>& steps, const StudyRunOptions& options);
+
+  const std::vector<StepOutcome>& outcomes() const { return outcomes_; }
+  /// The program and its arguments as they would be run now.
+  std::vector<std::string> command(std::size_t step) const;
+
+  /// Runs until nothing is left that can be run, or until stop_requested(): then the programs are told to stop and
+  /// waited for. Steps that need a failed one stay waiting.
+  void run(Console& console);
+
+ private:
+  struct Record;
+  struct Running;
+
+  bool ready(std::size_t step) const;
+  void begin(std::size_t step, Running& running);
+  void end(std::size_t step, int code, double seconds, Console& console);
+  std::string progress_text() const;
+
+  const std::vector<StudyStep>& steps_;
+  StudyRunOptions options_;
+  std::vector<StepOutcome> outcomes_;
+  std::vector<std::vector<std::string>> extra_;  // arguments by how far a step has come
+};
+
+}  // namespace clade
