@@ -154,7 +154,7 @@ class Reader {
         append(arguments, option, value_text(option, value));
         continue;
       }
-      arguments.push_back("--" + option);
+      arguments.push_back(str("--", option));
       for (const Json& part : list(value, option)) arguments.push_back(value_text(option, part));
     }
     return arguments;
@@ -191,7 +191,7 @@ class Reader {
   // A switch is there or not.
   static void append(std::vector<std::string>& arguments, const std::string& option, const std::string& value) {
     if (value == "false") return;
-    arguments.push_back("--" + option + (value == "true" ? "" : "=" + value));
+    arguments.push_back(value == "true" ? str("--", option) : str("--", option, "=", value));
   }
 
  private:
@@ -217,7 +217,7 @@ std::vector<GridPoint> expand(const OptionGrid& grid) {
         GridPoint next = point;
         next.values.push_back(value);
         Reader::append(next.arguments, axis.option, value);
-        next.name += (next.name.empty() ? "" : "_") + axis_name(axis.option, value);
+        next.name = str(point.name, point.name.empty() ? "" : "_", axis_name(axis.option, value));
         longer.push_back(std::move(next));
       }
     points = std::move(longer);

@@ -40,18 +40,19 @@ class StudyRunner {
   void run(Console& console);
 
  private:
-  struct Record;
   struct Running;
 
   bool ready(std::size_t step) const;
-  void begin(std::size_t step, Running& running);
-  void end(std::size_t step, int code, double seconds, Console& console);
-  std::string progress_text() const;
+  void start(std::size_t step, std::vector<Running>& running);
+  void forget_what_follows(std::size_t step);
+  void finish(std::size_t step, int code, double seconds, bool stopping);
 
   const std::vector<StudyStep>& steps_;
   StudyRunOptions options_;
   std::vector<StepOutcome> outcomes_;
-  std::vector<std::vector<std::string>> extra_;  // arguments by how far a step has come
+  std::vector<bool> begun_;      // by an earlier process or by this one
+  std::vector<bool> resumable_;  // trainings that go on where they were
+  std::vector<bool> started_;    // by this process
 };
 
 }  // namespace clade

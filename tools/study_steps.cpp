@@ -54,8 +54,7 @@ class Builder {
     step.output = run / "latest.safetensors";
     for (const std::string& checkpoint : plan_.checkpoints)
       for (const GridPoint& application : expand(plan_.apply)) {
-        const fs::path results =
-            folder / (checkpoint + (application.name.empty() ? "" : "_") + application.name);
+        const fs::path results = folder / str(checkpoint, application.name.empty() ? "" : "_", application.name);
         for (std::size_t volume : volumes) {
           const std::size_t apply =
               add_apply(volume, application, training, run / (checkpoint + ".safetensors"), results);
