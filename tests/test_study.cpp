@@ -193,7 +193,7 @@ TEST_CASE("a study that is done is not done again, unless it changes", "[cli][st
   CHECK(rows[0][1] == "lambda-gradient");
   CHECK(rows[4][1] == "5");
   CHECK(rows[4][3] == "16");
-  const auto json = Json::parse(read_bytes(folder / "out/study.json"));
+  const auto json = Json::parse(read_bytes(folder / "out/study.results.json"));
   CHECK(json.at("rows").at(3).at("scores").at("piqe_sagittal").is_number());
 
   const auto before = times_below(folder / "out/runs");

@@ -86,8 +86,9 @@ void run(const StudyCommand& command, const CommonOptions& common, Console& cons
   runner.run(console);
 
   const StudyResults results = read_study_results(plan, steps, runner.outcomes());
-  write_text(folder / "study.csv", to_csv(row_table(results)));
-  write_text(folder / "study.json", to_json(results).dump(2) + "\n");
+  const std::string name = fs::path(command.plan).stem().string();
+  write_text(folder / (name + ".csv"), to_csv(row_table(results)));
+  write_text(folder / (name + ".results.json"), to_json(results).dump(2) + "\n");
   print_table(std::cout, study_mean_table(results, command.metrics));
 
   if (stop_requested()) fail(ErrorCode::interrupted, "interrupted; the same command goes on from there");
@@ -104,7 +105,7 @@ EvalCommand add_study_command(CLI::App& app) {
       "study", "Trains, applies and scores over a grid of options, in child processes; goes on where it was stopped");
   const char* files = "Files";
   study->add_option("plan", c.plan, "What to vary and on which volumes (.json)")->required()->group(files);
-  study->add_option("-o,--output", c.output, "Folder of the study: study.csv, study.json, runs/")
+  study->add_option("-o,--output", c.output, "Folder for NAME.csv and NAME.results.json, as the plan is called, and runs/")
       ->required()
       ->group(files);
   study->add_option("--jobs", c.jobs, "Programs at once; they share the threads")
