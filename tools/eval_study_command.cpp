@@ -105,7 +105,9 @@ EvalCommand add_study_command(CLI::App& app) {
       "study", "Trains, applies and scores over a grid of options, in child processes; goes on where it was stopped");
   const char* files = "Files";
   study->add_option("plan", c.plan, "What to vary and on which volumes (.json)")->required()->group(files);
-  study->add_option("-o,--output", c.output, "Folder for NAME.csv and NAME.results.json, as the plan is called, and runs/")
+  study
+      ->add_option("-o,--output", c.output,
+                   "Folder for NAME.csv and NAME.results.json, as the plan is called, and runs/")
       ->required()
       ->group(files);
   study->add_option("--jobs", c.jobs, "Programs at once; they share the threads")
