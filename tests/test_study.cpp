@@ -9,6 +9,7 @@
 
 #include "tests/support/errors.h"
 #include "tests/support/runs.h"
+#include "tools/score_file.h"
 #include "tools/study_table.h"
 
 using namespace clade;
@@ -110,6 +111,18 @@ TEST_CASE("a study that trains on volumes of its own trains once for all", "[stu
   CHECK(steps.steps[steps.cases[1].apply].after == 0);
 }
 
+TEST_CASE("the examples are the studies of the paper", "[study]") {
+  const fs::path folder = fs::path(CLADE_GOLDEN_DIR) / "../../examples/study";
+  const auto plan = [&](const char* name) { return parse_study_plan(Json::parse(read_bytes(folder / name)), folder); };
+  CHECK(expand(plan("lambda_grid.json").train).size() == 27);
+  CHECK(plan("epochs.json").checkpoints.size() == 10);
+  const StudyPlan strides = plan("strides.json");
+  CHECK(expand(strides.apply).size() == 5);
+  // They share the training.
+  CHECK(make_study_steps(strides, "/out").steps[0].arguments ==
+        make_study_steps(plan("epochs.json"), "/out").steps[0].arguments);
+}
+
 TEST_CASE("study files with mistakes are refused", "[study]") {
   const std::string volumes = R"("volumes": [{"name": "a", "input": "a.nii"}])";
   const std::vector<std::pair<std::string, std::string>> mistakes{
@@ -169,6 +182,25 @@ TEST_CASE("the table of a study pools volumes and seeds and marks the best", "[s
   CHECK(rows[1] == Strings{"a", "", "", "interpolated", "", "done", "2.00", "10.0", "1.0"});
   CHECK(rows.back() == Strings{"b", "10", "2", "latest", "6", "done", "2.00", "30.0", "1.0"});
   CHECK(rows[12] == Strings{"a", "10", "2", "latest", "6", "failed", "2.00", "", ""});
+}
+
+TEST_CASE("scores survive a trip through their file", "[study]") {
+  const VolumeScores scores{{{{"psnr", "dB", Better::higher, 2}, 0.1}, {{"seams", "", Better::near_one, 3}, {}}},
+                            {{"a", 1}}};
+  const std::string text = to_json(std::vector<NamedScores>{{"x", scores}}).dump();
+  const std::vector<NamedScores> read = named_scores_from_json(text);
+  REQUIRE(read.size() == 1);
+  CHECK(read[0].name == "x");
+  REQUIRE(read[0].scores.scores.size() == 2);
+  const Score& psnr = read[0].scores.scores[0];
+  CHECK(psnr.metric.title() == "psnr [dB]");
+  CHECK(psnr.metric.better == Better::higher);
+  CHECK(psnr.value == 0.1);
+  CHECK(read[0].scores.scores[1].metric.decimals == 3);
+  CHECK_FALSE(read[0].scores.scores[1].value.has_value());
+  CHECK(read[0].scores.details == scores.details);
+  for (const char* junk : {"", "{}", R"({"metrics": [], "volumes": [{}]})"})
+    error_of(ErrorCode::input, [&] { named_scores_from_json(junk); });
 }
 
 TEST_CASE("a study that is done is not done again, unless it changes", "[cli][study]") {
@@ -238,6 +270,13 @@ TEST_CASE("a run that fails does not take the others of a study with it", "[cli]
   CHECK(rows[4][2] == "latest");
   CHECK(rows[4][3] == "done");
   CHECK(rows[5][3] == "failed");
+  // A second try tells of its own error, not of the first one.
+  study["train"]["grid"] = {{"upsample", {"sideways"}}};
+  study["train"]["fixed"]["norm"] = "none at all";
+  const Outcome second = run("clade_eval", study_arguments(folder, study));
+  check_refused(second, 8, {"none at all"});
+  CHECK_FALSE(contains(second.messages, "'sideways'"));
+  study["train"]["fixed"].erase("norm");
   // What failed is tried again, also with other options.
   study["train"]["grid"] = {{"upsample", {"resize"}}};
   study["checkpoints"] = {"latest"};

@@ -49,6 +49,12 @@ std::string absolute(const fs::path& folder, const std::string& path) {
   return (folder / path).lexically_normal().string();
 }
 
+// A switch is there or not.
+void append(std::vector<std::string>& arguments, const std::string& option, const std::string& value) {
+  if (value == "false") return;
+  arguments.push_back(value == "true" ? str("--", option) : str("--", option, "=", value));
+}
+
 class Reader {
  public:
   explicit Reader(const fs::path& folder) : folder_(fs::absolute(folder)) {}
@@ -187,14 +193,6 @@ class Reader {
     return grid;
   }
 
- public:
-  // A switch is there or not.
-  static void append(std::vector<std::string>& arguments, const std::string& option, const std::string& value) {
-    if (value == "false") return;
-    arguments.push_back(value == "true" ? str("--", option) : str("--", option, "=", value));
-  }
-
- private:
   fs::path folder_;
 };
 
@@ -216,7 +214,7 @@ std::vector<GridPoint> expand(const OptionGrid& grid) {
       for (const std::string& value : axis.values) {
         GridPoint next = point;
         next.values.push_back(value);
-        Reader::append(next.arguments, axis.option, value);
+        append(next.arguments, axis.option, value);
         next.name = str(point.name, point.name.empty() ? "" : "_", axis_name(axis.option, value));
         longer.push_back(std::move(next));
       }

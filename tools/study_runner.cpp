@@ -58,9 +58,16 @@ void remove_file(const fs::path& path) {
   CLADE_CHECK(!error, ErrorCode::output, "cannot remove ", path.string(), ": ", error.message());
 }
 
-// What the program said last, if that was an error.
-std::string last_error(const fs::path& log) {
+std::uintmax_t size_of(const fs::path& path) {
+  std::error_code error;
+  const std::uintmax_t size = fs::file_size(path, error);
+  return error ? 0 : size;
+}
+
+// The last error in the log from `begin` on: earlier tries are in it, too.
+std::string last_error(const fs::path& log, std::uintmax_t begin) {
   std::ifstream in(log);
+  in.seekg(static_cast<std::streamoff>(begin));
   std::string found;
   for (std::string line; std::getline(in, line);) {
     const std::size_t at = line.find(": error: ");
@@ -90,6 +97,7 @@ const char* state_text(StepState state) {
 struct StudyRunner::Running {
   std::size_t step;
   Clock::time_point begin;
+  std::uintmax_t log_begin;
   std::unique_ptr<ChildProcess> process;
 };
 
@@ -158,22 +166,23 @@ void StudyRunner::start(std::size_t step, std::vector<Running>& running) {
     forget_what_follows(step);
     create_folder(s.record.parent_path());
     std::vector<std::string> words = command(step);
-    write_record(s, kStarted, 0.0);
     const fs::path program = find_program(words.front());
     words.erase(words.begin());
-    running.push_back({step, Clock::now(), std::make_unique<ChildProcess>(program, words, s.log)});
+    write_record(s, kStarted, 0.0);
+    running.push_back({step, Clock::now(), size_of(s.log), std::make_unique<ChildProcess>(program, words, s.log)});
   } catch (const Error& error) {
     outcomes_[step] = {StepState::failed, 0.0, error.what()};
   }
 }
 
-void StudyRunner::finish(std::size_t step, int code, double seconds, bool stopping) {
-  const StudyStep& s = steps_[step];
+void StudyRunner::finish(const Running& ended, int code, bool stopping) {
+  const StudyStep& s = steps_[ended.step];
   // It did as it was told, or had no time yet to listen.
   if (stopping && (code == static_cast<int>(ErrorCode::interrupted) || code == 128 + SIGTERM)) return;
+  const double seconds = std::chrono::duration<double>(Clock::now() - ended.begin).count();
   StepOutcome outcome{StepState::done, seconds, ""};
   if (code != 0) {
-    const std::string error = last_error(s.log);
+    const std::string error = last_error(s.log, ended.log_begin);
     outcome = {StepState::failed, seconds, str("code ", code, error.empty() ? "" : ": ", error)};
   }
   try {
@@ -181,7 +190,7 @@ void StudyRunner::finish(std::size_t step, int code, double seconds, bool stoppi
   } catch (const Error& error) {
     outcome = {StepState::failed, seconds, error.what()};
   }
-  outcomes_[step] = outcome;
+  outcomes_[ended.step] = outcome;
 }
 
 void StudyRunner::run(Console& console) {
@@ -204,7 +213,7 @@ void StudyRunner::run(Console& console) {
     std::erase_if(running, [&](const Running& one) {
       const std::optional<int> code = one.process->poll();
       if (!code) return false;
-      finish(one.step, *code, std::chrono::duration<double>(Clock::now() - one.begin).count(), stopping);
+      finish(one, *code, stopping);
       tell(one.step);
       return true;
     });

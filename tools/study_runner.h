@@ -45,7 +45,7 @@ class StudyRunner {
   bool ready(std::size_t step) const;
   void start(std::size_t step, std::vector<Running>& running);
   void forget_what_follows(std::size_t step);
-  void finish(std::size_t step, int code, double seconds, bool stopping);
+  void finish(const Running& ended, int code, bool stopping);
 
   const std::vector<StudyStep>& steps_;
   StudyRunOptions options_;
