@@ -10,8 +10,8 @@ int main(int argc, char** argv) {
       "clade_eval");
   CommonOptions common;
   add_common_options(app, common);
-  const EvalCommand commands[] = {add_degrade_command(app), add_score_command(app), add_compare_command(app),
-                                  add_report_command(app), add_reader_command(app)};
+  const EvalCommand commands[] = {add_degrade_command(app), add_score_command(app),  add_compare_command(app),
+                                  add_report_command(app),  add_reader_command(app), add_study_command(app)};
   for (const EvalCommand& command : commands) command.app->fallthrough();
   app.require_subcommand(1);
   return run_program(app, common, argc, argv, [&](Console& console) {

@@ -58,17 +58,6 @@ LogLevel level_of(const CommonOptions& options) {
   return options.verbosity == 1 ? LogLevel::info : LogLevel::debug;
 }
 
-// A word as a shell takes it, in quotes where it needs them.
-std::string shell_word(const std::string& word) {
-  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
-    return std::isalnum(c) || std::strchr("-_./=,:+%@", c);
-  });
-  if (plain) return word;
-  std::string quoted = "'";
-  for (char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
-
 }  // namespace
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
@@ -89,6 +78,16 @@ Device select_device(const std::string& name, const Log& log) {
   const Device device = parse_device(name);
   if (name == "auto" && device.is_cpu()) log.info("running on the CPU, instructions ", kernels::cpu_kernels().level);
   return device;
+}
+
+std::string shell_word(const std::string& word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+    return std::isalnum(c) || std::strchr("-_./=,:+%@", c);
+  });
+  if (plain) return word;
+  std::string quoted = "'";
+  for (char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
 }
 
 bool stop_requested() { return stop_flag; }

@@ -33,6 +33,9 @@ CLI::Validator in_range(T low, T high) {
 /// Throws Error(usage) for other words; that a CUDA device is there is checked by Stream.
 Device select_device(const std::string& name, const Log& log);
 
+/// A word as a shell takes it, in quotes where it needs them.
+std::string shell_word(const std::string& word);
+
 /// The life of a program: parses, installs the signal handlers, runs `body` and turns every exception into a message
 /// and the exit code that belongs to it.
 int run_program(CLI::App& app, CommonOptions& options, int argc, char** argv, const std::function<int(Console&)>& body);

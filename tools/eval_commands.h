@@ -19,5 +19,6 @@ EvalCommand add_score_command(CLI::App& app);
 EvalCommand add_compare_command(CLI::App& app);
 EvalCommand add_report_command(CLI::App& app);
 EvalCommand add_reader_command(CLI::App& app);
+EvalCommand add_study_command(CLI::App& app);
 
 }  // namespace clade

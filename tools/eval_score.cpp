@@ -10,6 +10,7 @@
 #include "tools/eval_scores.h"
 #include "tools/eval_table.h"
 #include "tools/files.h"
+#include "tools/score_file.h"
 
 namespace clade {
 
@@ -81,45 +82,29 @@ SubjectContext read_context(const ScoreCommand& command, const Geometry& grid, c
   return context;
 }
 
-struct Column {
-  std::string name;
-  VolumeScores scores;
-};
-
-void print(const std::vector<Column>& columns) {
+void print(const std::vector<NamedScores>& columns) {
   TextTable table{{"metric"}};
-  for (const Column& column : columns) table[0].push_back(column.name);
+  for (const NamedScores& column : columns) table[0].push_back(column.name);
   table[0].push_back("better");
   const auto& metrics = columns.front().scores.scores;
   for (std::size_t i = 0; i < metrics.size(); ++i) {
     const Metric& metric = metrics[i].metric;
     std::vector<std::string> row{metric.title()};
-    for (const Column& column : columns) row.push_back(fixed(column.scores.scores[i].value, metric.decimals));
+    for (const NamedScores& column : columns) row.push_back(fixed(column.scores.scores[i].value, metric.decimals));
     row.push_back(better_text(metric.better));
     table.push_back(std::move(row));
   }
   print_table(std::cout, table);
 }
 
-std::string csv_of(const std::vector<Column>& columns) {
+std::string csv_of(const std::vector<NamedScores>& columns) {
   TextTable table{{"volume"}};
   for (const Score& score : columns.front().scores.scores) table[0].push_back(score.metric.name);
-  for (const Column& column : columns) {
+  for (const NamedScores& column : columns) {
     table.push_back({column.name});
     for (const Score& score : column.scores.scores) table.back().push_back(exact(score.value));
   }
   return to_csv(table);
-}
-
-std::string json_of(const std::vector<Column>& columns) {
-  nlohmann::ordered_json volumes = nlohmann::ordered_json::array();
-  for (const Column& column : columns) {
-    nlohmann::ordered_json scores;
-    for (const Score& score : column.scores.scores)
-      scores[score.metric.name] = score.value ? nlohmann::ordered_json(*score.value) : nlohmann::ordered_json(nullptr);
-    volumes.push_back({{"name", column.name}, {"scores", scores}, {"details", column.scores.details}});
-  }
-  return nlohmann::ordered_json{{"volumes", volumes}}.dump(2) + "\n";
 }
 
 void check_usage(const ScoreCommand& command) {
@@ -152,7 +137,7 @@ void run(const ScoreCommand& command, const CommonOptions& common, Console& cons
   ThreadPool pool(common.threads);
   Volume volume = read_nifti(inputs.front().path, console.log());
   const VolumeScorer scorer(command.scoring, read_context(command, volume.geometry, console.log()), volume, pool);
-  std::vector<Column> columns;
+  std::vector<NamedScores> columns;
   if (scorer.interpolated()) columns.push_back({"interpolated", scorer.score(*scorer.interpolated())});
   for (const Input& input : inputs) {
     if (&input != &inputs.front()) volume = read_nifti(input.path, console.log());
@@ -162,7 +147,7 @@ void run(const ScoreCommand& command, const CommonOptions& common, Console& cons
     if (stop_requested()) fail(ErrorCode::interrupted, "interrupted");
   }
   if (!command.csv.empty()) write_text(command.csv, csv_of(columns));
-  if (!command.json.empty()) write_text(command.json, json_of(columns));
+  if (!command.json.empty()) write_text(command.json, to_json(columns).dump(2) + "\n");
   print(columns);
 }
 

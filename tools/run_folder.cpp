@@ -2,15 +2,12 @@
 #include "tools/run_folder.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <string_view>
-#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -22,8 +19,6 @@ namespace clade {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr const char* kLockName = ".lock";
 
 bool starts_with(const fs::path& path, const char* prefix) { return path.filename().string().starts_with(prefix); }
 
@@ -44,72 +39,16 @@ std::int64_t step_of(const std::string& line) {
   return json["step"].get<std::int64_t>();
 }
 
-// Who holds the lock, for the message that another process prints; the lock does not depend on it.
-void sign_lock(int file) {
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
-  const std::string text = str("process ", static_cast<long>(::getpid()), " on ", host, '\n');
-  if (::ftruncate(file, 0) == 0) std::ignore = ::pwrite(file, text.data(), text.size(), 0);
-}
-
-std::string read_lock(int file) {
-  char text[512];
-  const ssize_t size = ::pread(file, text, sizeof text, 0);
-  const std::string_view holder(text, size > 0 ? static_cast<std::size_t>(size) : 0);
-  // The holder may be about to write its name.
-  return holder.ends_with('\n') ? std::string(holder.substr(0, holder.size() - 1)) : "another process";
-}
-
-bool is_file_at(int file, const fs::path& path) {
-  struct stat opened {}, named {};
-  return ::fstat(file, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
-         opened.st_ino == named.st_ino;
-}
-
 }  // namespace
 
-RunFolder::RunFolder(const fs::path& folder) : folder_(folder) {
-  std::error_code error;
-  created_ = !fs::exists(folder_, error);
-  // A process that fails at once takes folder and lock away again, maybe just after this one opened them: the lock then
-  // has no name, and whoever comes next would get another one.
-  constexpr int kAttempts = 100;
-  for (int attempt = 0; attempt < kAttempts && lock_ < 0; ++attempt) lock_ = try_lock();
-  CLADE_CHECK(lock_ >= 0, ErrorCode::output, "the folder ", folder_.string(), " is removed again and again");
-  sign_lock(lock_);
-}
-
-int RunFolder::try_lock() {
-  create_folder(folder_);
-  const fs::path path = folder_ / kLockName;
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (file < 0 && errno == ENOENT) {
-    created_ = true;
-    return -1;
-  }
-  CLADE_CHECK(file >= 0, ErrorCode::output, "cannot write to the folder ", folder_.string(), ": ",
-              std::strerror(errno));
-  // The kernel lets go of the lock with the process, however it ends.
-  if (::flock(file, LOCK_EX | LOCK_NB) == 0) {
-    if (is_file_at(file, path)) return file;
-    ::close(file);
-    created_ = true;
-    return -1;
-  }
-  const int cause = errno;
-  const std::string holder = read_lock(file);
-  ::close(file);
-  CLADE_CHECK(cause != EWOULDBLOCK, ErrorCode::output, holder, " is training in ", folder_.string());
-  fail(ErrorCode::output, "cannot lock ", path.string(), ": ", std::strerror(cause));
-}
+RunFolder::RunFolder(const fs::path& folder) : folder_(folder), lock_(folder, "is training in") {}
 
 RunFolder::~RunFolder() {
   std::error_code ignored;
-  if (created_ && !has_run()) {
-    fs::remove(folder_ / kLockName, ignored);
+  if (lock_.created_folder() && !has_run()) {
+    fs::remove(FolderLock::path(folder_), ignored);
     fs::remove(folder_, ignored);
   }
-  ::close(lock_);
 }
 
 fs::path RunFolder::epoch(std::int64_t number) const {

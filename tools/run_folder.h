@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string>
 
+#include "tools/folder_lock.h"
+
 namespace clade {
 
 /// Owns RUN_DIR for the life of the process, by a lock on the file RUN_DIR/.lock.
@@ -34,12 +36,8 @@ class RunFolder {
   void remove_temporaries() const;
 
  private:
-  /// The locked file, or -1 if it was taken away meanwhile.
-  int try_lock();
-
   std::filesystem::path folder_;
-  bool created_ = false;
-  int lock_ = -1;
+  FolderLock lock_;
 };
 
 /// A file of JSON lines with a "step" each, in rising order, that grows during a run.
