@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <new>
 
@@ -98,7 +99,8 @@ api::ModelOptions convert(const clade_model_options& options) {
   return result;
 }
 
-api::Options convert(const clade_options& options) {
+// The options, with `uncertainty` as the place for that volume where it is asked for.
+api::Options convert(const clade_options& options, api::Volume& uncertainty) {
   api::Options result;
   result.stride = options.stride;
   result.batch = options.batch;
@@ -107,6 +109,7 @@ api::Options convert(const clade_options& options) {
   result.intensity = text(options.intensity);
   result.back_projections = options.back_projections;
   result.thickness = options.thickness;
+  if (options.uncertainty) result.uncertainty = &uncertainty;
   if (options.progress)
     result.progress = [progress = options.progress, user = options.progress_user](
                           std::int64_t done, std::int64_t total) { return progress(user, done, total) == 0; };
@@ -196,7 +199,8 @@ clade_status clade_model_plan(clade_model* model, const clade_geometry* geometry
   return guard(model, [&] {
     require(model && geometry, "model or geometry is NULL");
     const std::lock_guard lock(model->running);
-    const api::Plan plan = model->model.plan(convert(*geometry), convert(complete(options)));
+    api::Volume uncertainty;
+    const api::Plan plan = model->model.plan(convert(*geometry), convert(complete(options), uncertainty));
     if (result) *result = convert(plan.geometry);
     if (units) *units = plan.tiles;
     if (peak_memory_bytes) *peak_memory_bytes = plan.peak_memory_bytes;
@@ -208,7 +212,12 @@ clade_status clade_model_super_resolve(clade_model* model, const clade_geometry*
   return guard(model, [&] {
     require(model && result, "model or result is NULL");
     const std::lock_guard lock(model->running);
-    *result = make_volume(model->model.super_resolve(convert(geometry, voxels), convert(complete(options))));
+    const clade_options given = complete(options);
+    api::Volume uncertainty;
+    std::unique_ptr<clade_volume> made(
+        make_volume(model->model.super_resolve(convert(geometry, voxels), convert(given, uncertainty))));
+    if (given.uncertainty) *given.uncertainty = make_volume(std::move(uncertainty));
+    *result = made.release();
   });
 }
 

@@ -25,6 +25,7 @@ SuperResolveOptions to_internal(const Options& options, Device device) {
   if (!options.plane.empty()) result.plane = parse_plane(options.plane);
   if (!options.slice_axis.empty()) result.slice_axis = parse_axis(options.slice_axis);
   if (!options.intensity.empty()) result.intensity = IntensityRule::parse(options.intensity);
+  result.uncertainty = options.uncertainty != nullptr;
   return result;
 }
 
@@ -64,9 +65,12 @@ struct Model::Impl {
       CLADE_CHECK(!options.progress || options.progress(done, work.patches), ErrorCode::interrupted,
                   "stopped by the progress callback");
     };
-    clade::Volume result = clade::super_resolve(std::move(volume), work, apply, stream);
+    clade::Volume deviation;
+    clade::Volume result =
+        clade::super_resolve(std::move(volume), work, apply, stream, {}, work.uncertainty ? &deviation : nullptr);
     for (float value : result.voxels)
       CLADE_CHECK(std::isfinite(value), ErrorCode::numerical, "the network made values that are not finite");
+    if (options.uncertainty) *options.uncertainty = to_public(std::move(deviation));
     return to_public(std::move(result));
   }
 

@@ -104,6 +104,8 @@ void super_resolve(FuzzedDataProvider& data) {
   if (!plane.empty()) options.plane = plane.c_str();
   if (!axis.empty()) options.slice_axis = axis.c_str();
   if (!intensity.empty()) options.intensity = intensity.c_str();
+  clade_volume* uncertainty = nullptr;
+  if (data.ConsumeBool()) options.uncertainty = &uncertainty;
   const clade_geometry geometry = take_geometry(data);
   clade_geometry planned = {};
   std::int64_t tiles = 0, memory = 0;
@@ -117,12 +119,16 @@ void super_resolve(FuzzedDataProvider& data) {
   if (status == CLADE_OK && (tiles > kMostTiles || memory > kMostMemory)) return;
   clade_volume* result = nullptr;
   check_status(clade_model_super_resolve(model, &geometry, voxels.data(), &options, &result), model);
+  fuzz::require(result || !uncertainty, "a volume is made only on success");
   if (!result) return;
   for (int side = 0; side < 3; ++side)
     fuzz::require(clade_volume_geometry(result)->size[side] == planned.size[side], "the plan told the size");
   const float* out = clade_volume_voxels(result);
   for (std::int64_t v = 0; v < std::int64_t{planned.size[0]} * planned.size[1] * planned.size[2]; ++v)
     fuzz::require(std::isfinite(out[v]), "voxels are finite");
+  for (std::int64_t v = 0; uncertainty && v < std::int64_t{planned.size[0]} * planned.size[1] * planned.size[2]; ++v)
+    fuzz::require(clade_volume_voxels(uncertainty)[v] >= 0.0f, "standard deviations are not negative");
+  clade_volume_free(uncertainty);
   clade_volume_free(result);
 }
 

@@ -72,6 +72,10 @@ float IntensityMap::inverse(float value, float original) const {
   return static_cast<float>(inside + excess);
 }
 
+float IntensityMap::inverse_distance(float distance) const {
+  return static_cast<float>(distance / (2.0 * range) * (high - low));
+}
+
 IntensityMap make_intensity_map(const IntensityRule& rule, double range, const std::vector<float>& voxels) {
   CLADE_CHECK(!voxels.empty(), ErrorCode::input, "no voxels to take intensity limits from");
   IntensityMap map{rule.low, rule.high, range};

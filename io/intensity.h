@@ -29,6 +29,8 @@ struct IntensityMap {
   float forward(float voxel) const;
   /// Voxel value of a network value, plus what `original` (the interpolated voxel) had outside [low, high].
   float inverse(float value, float original) const;
+  /// Distance between voxels whose network values are `distance` apart.
+  float inverse_distance(float distance) const;
 };
 
 /// Limits from the voxels as acquired; percentiles interpolate linearly between order statistics.

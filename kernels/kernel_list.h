@@ -118,3 +118,6 @@ void pool_exchange(Stream& stream, const PoolRule& rule, View<const StepControl>
 void unfold(Stream& stream, const TilePositions& positions, View<const float> slices, View<float> patches);
 /// The average of the patches that cover each pixel: gather form, patches added in index order.
 void fold(Stream& stream, const TilePositions& positions, View<const float> patches, View<float> slices);
+/// The standard deviation of the patches that cover each pixel, in place of their average, which fold left in `slices`:
+/// the root of the mean squared distance from it. Exactly 0 where all are equal.
+void fold_deviation(Stream& stream, const TilePositions& positions, View<const float> patches, View<float> slices);

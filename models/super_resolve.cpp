@@ -50,8 +50,9 @@ class Slab {
         input_(stream, {plan.slices_per_slab * grid.count(), grid.patch, grid.patch}),
         output_(stream, input_.shape()) {}
 
-  // Slices [first, first + count) across the normal axis into `out` (i fastest).
-  void process(std::int64_t first, std::int64_t count, const PatchFunction& apply, float* out) {
+  // Slices [first, first + count) across the normal axis into `out` (i fastest), and the standard deviations of
+  // overlapping patches into `deviation` unless it is null.
+  void process(std::int64_t first, std::int64_t count, const PatchFunction& apply, float* out, float* deviation) {
     read(first, count, stream_.pool());
     const View<float> slices = slices_.view(0, {count, grid_.padded_height, grid_.padded_width});
     const Shape patch_shape{count * grid_.count(), grid_.patch, grid_.patch};
@@ -66,7 +67,11 @@ class Slab {
     }
     CLADE_KERNEL(fold)(stream_, positions, output_.view(0, patch_shape), slices);
     stream_.copy_to_host(padded_.data(), slices.data, padded_.size() * sizeof(float));
-    write(first, count, stream_.pool(), out);
+    write(first, count, out, [&](float value, float original) { return map_.inverse(value, original); });
+    if (deviation == nullptr) return;
+    CLADE_KERNEL(fold_deviation)(stream_, positions, output_.view(0, patch_shape), slices);
+    stream_.copy_to_host(padded_.data(), slices.data, padded_.size() * sizeof(float));
+    write(first, count, deviation, [&](float value, float) { return map_.inverse_distance(value); });
   }
 
  private:
@@ -91,7 +96,9 @@ class Slab {
     });
   }
 
-  void write(std::int64_t first, std::int64_t count, ThreadPool& pool, float* out) {
+  // The network's values as intensities: to_intensity(value, interpolated voxel).
+  template <class ToIntensity>
+  void write(std::int64_t first, std::int64_t count, float* out, const ToIntensity& to_intensity) {
     const PlaneAxes& axes = plan_.axes;
     const std::int64_t normal = plan_.grid.stride(axes.normal);
     const std::int64_t row = plan_.grid.stride(axes.shared);
@@ -99,11 +106,11 @@ class Slab {
     const std::int64_t raw = std::int64_t{grid_.height} * grid_.width;
     const std::int64_t padded = std::int64_t{grid_.padded_height} * grid_.padded_width;
     // Slices innermost: they are neighbours in memory when the normal is the fastest axis.
-    pool.parallel_for(grid_.height, [&](std::int64_t r) {
+    stream_.pool().parallel_for(grid_.height, [&](std::int64_t r) {
       for (std::int64_t c = 0; c < grid_.width; ++c)
         for (std::int64_t s = 0; s < count; ++s)
           out[(first + s) * normal + r * row + c * column] =
-              map_.inverse(padded_[static_cast<std::size_t>(s * padded + r * grid_.padded_width + c)],
+              to_intensity(padded_[static_cast<std::size_t>(s * padded + r * grid_.padded_width + c)],
                            raw_[static_cast<std::size_t>(s * raw + r * grid_.width + c)]);
     });
   }
@@ -137,7 +144,9 @@ std::int64_t peak_memory(const SuperResolvePlan& plan, const Geometry& acquired,
   // A fifth more for the workspace of convolutions.
   const std::int64_t batch = std::min(std::int64_t{plan.batch}, plan.slices_per_slab * grid.count());
   const std::int64_t network = batch * activation_count(config, pixels) * 6 / 5;
-  const std::int64_t applying = acquisitions * acquired.voxel_count() + plan.grid.voxel_count() + slab + network;
+  const std::int64_t results = plan.uncertainty ? 2 : 1;
+  const std::int64_t applying =
+      acquisitions * acquired.voxel_count() + results * plan.grid.voxel_count() + slab + network;
   const std::int64_t preparing = 2 * acquired.voxel_count();
   // Weights as they are and as the convolutions see them.
   const std::int64_t floats = std::max(applying, preparing) + 2 * weight_count(config);
@@ -165,6 +174,7 @@ SuperResolvePlan plan_super_resolution(const Geometry& geometry, const ModelMeta
               ", expected a multiple of 4 from 8 on");
   CLADE_CHECK(plan.batch >= 1, ErrorCode::usage, "batch is ", plan.batch, ", expected at least 1");
 
+  plan.uncertainty = options.uncertainty;
   plan.back_projections = options.back_projections;
   const auto slice_axis = static_cast<std::size_t>(plan.axes.slice);
   plan.acquired = {options.profile, options.thickness.value_or(geometry.spacing[slice_axis])};
@@ -182,18 +192,24 @@ SuperResolvePlan plan_super_resolution(const Geometry& geometry, const ModelMeta
 }
 
 Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, const PatchFunction& apply, Stream& stream,
-                     const ProgressCallback& progress) {
+                     const ProgressCallback& progress, Volume* uncertainty) {
+  CLADE_CHECK(plan.uncertainty == (uncertainty != nullptr), ErrorCode::internal,
+              "uncertainty is planned but not wanted, or wanted but not planned");
   const IntensityMap map = make_intensity_map(plan.intensity, plan.range, volume.voxels);
   const ResampledVolume source(volume, plan.axes, plan.grid, stream.pool());
   Volume result = volume_like(volume, plan.grid);
   if (plan.back_projections == 0) std::vector<float>().swap(volume.voxels);
   result.voxels.resize(static_cast<std::size_t>(plan.grid.voxel_count()));
+  if (uncertainty) {
+    *uncertainty = volume_like(volume, plan.grid);
+    uncertainty->voxels.resize(result.voxels.size());
+  }
 
   const PatchGrid grid = patch_grid(plan);
   Slab slab(plan, grid, source, map, stream);
   for (std::int64_t first = 0; first < plan.slices; first += plan.slices_per_slab) {
     const std::int64_t count = std::min(plan.slices_per_slab, plan.slices - first);
-    slab.process(first, count, apply, result.voxels.data());
+    slab.process(first, count, apply, result.voxels.data(), uncertainty ? uncertainty->voxels.data() : nullptr);
     if (progress && !progress(first + count, plan.slices)) fail(ErrorCode::interrupted, "interrupted");
   }
   back_project(result, volume, plan.axes, plan.acquired, plan.back_projections, stream.pool());
@@ -201,9 +217,9 @@ Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, const PatchF
 }
 
 Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, SuperResolver& model,
-                     const ProgressCallback& progress) {
+                     const ProgressCallback& progress, Volume* uncertainty) {
   const PatchFunction apply = [&](View<const float> x, View<float> y) { model.apply(x, y); };
-  return super_resolve(std::move(volume), plan, apply, model.stream(), progress);
+  return super_resolve(std::move(volume), plan, apply, model.stream(), progress, uncertainty);
 }
 
 Volume interpolate(const Volume& volume, const PlaneAxes& axes, const Geometry& grid, ThreadPool& pool) {

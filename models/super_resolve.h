@@ -28,6 +28,7 @@ struct SuperResolveOptions {
   int back_projections = 0;                       ///< rounds of back_project after the network
   SliceProfile profile = SliceProfile::gaussian;  ///< of the acquired slices
   std::optional<double> thickness;                ///< of the acquired slices, mm; default their spacing
+  bool uncertainty = false;                       ///< also the standard deviation of overlapping patches
 };
 
 /// All decisions and costs of one volume, made before any work.
@@ -41,6 +42,7 @@ struct SuperResolvePlan {
   int batch = 32;
   int back_projections = 0;
   SliceModel acquired;
+  bool uncertainty = false;
   std::int64_t slices = 0;
   std::int64_t patches = 0;
   std::int64_t slices_per_slab = 1;    ///< slices in work at once
@@ -56,12 +58,14 @@ using PatchFunction = std::function<void(View<const float> x, View<float> y)>;
 
 /// Interpolates through-plane, cuts slices into patches, applies `apply`, averages overlaps, and maps intensities back.
 /// `progress` counts slices; a false from it throws Error(interrupted). The input's voxels are released on the way.
+/// `uncertainty`, given exactly when the plan has it, gets on the same grid the standard deviation of the patches that
+/// were averaged, in the volume's intensities: 0 where one patch alone covers a voxel. Back-projection leaves it alone.
 Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, const PatchFunction& apply, Stream& stream,
-                     const ProgressCallback& progress = {});
+                     const ProgressCallback& progress = {}, Volume* uncertainty = nullptr);
 
 /// The same with a trained generator.
 Volume super_resolve(Volume&& volume, const SuperResolvePlan& plan, SuperResolver& model,
-                     const ProgressCallback& progress = {});
+                     const ProgressCallback& progress = {}, Volume* uncertainty = nullptr);
 
 /// Cubic interpolation on a grid of isotropic_grid: what the network starts from, and the reference for pictures.
 Volume interpolate(const Volume& volume, const PlaneAxes& axes, const Geometry& grid, ThreadPool& pool);

@@ -51,15 +51,16 @@ clade_geometry c_geometry() {
 }
 
 // What the layers below make of it with `stride`.
-clade::Volume expected_result(int stride) {
+clade::Volume expected_result(int stride, clade::Volume* uncertainty = nullptr) {
   clade::ThreadPool pool(1);
   clade::Stream stream(clade::Device{}, pool);
   clade::SuperResolver model = clade::load_model(kModel, {}, stream);
   clade::Volume volume = make_input();
   clade::SuperResolveOptions options;
   options.stride = stride;
+  options.uncertainty = uncertainty != nullptr;
   const auto plan = clade::plan_super_resolution(volume.geometry, model.metadata(), model.config(), options);
-  return clade::super_resolve(std::move(volume), plan, model);
+  return clade::super_resolve(std::move(volume), plan, model, {}, uncertainty);
 }
 
 api::ModelOptions on_cpu(int threads = 1) {
@@ -150,6 +151,46 @@ TEST_CASE("the C interface gives the result of the layers below", "[api]") {
   clade_volume_free(result);
   clade_model_free(model);
   CHECK(clade_version() == std::string(clade::kVersion));
+}
+
+TEST_CASE("both interfaces give the uncertainty where it is asked for", "[api]") {
+  clade::Volume expected;
+  const clade::Volume result = expected_result(9, &expected);
+  api::Model model(kModel, on_cpu());
+  api::Options options;
+  options.stride = 9;
+  const std::int64_t bare = model.plan(make_public_input().geometry, options).peak_memory_bytes;
+  api::Volume uncertainty;
+  options.uncertainty = &uncertainty;
+  CHECK(model.plan(make_public_input().geometry, options).peak_memory_bytes > bare);
+  CHECK(uncertainty.voxels.empty());
+  CHECK(model.super_resolve(make_public_input(), options).voxels == result.voxels);
+  CHECK(uncertainty.voxels == expected.voxels);
+  CHECK(uncertainty.geometry.affine == expected.geometry.affine);
+
+  const std::vector<float> voxels = make_input().voxels;
+  const clade_geometry geometry = c_geometry();
+  clade_model* handle = c_model();
+  clade_options c_options = CLADE_OPTIONS_INIT;
+  c_options.stride = 9;
+  clade_volume *made = nullptr, *map = nullptr;
+  c_options.uncertainty = &map;
+  int64_t memory = 0;
+  REQUIRE(clade_model_plan(handle, &geometry, &c_options, nullptr, nullptr, &memory) == CLADE_OK);
+  CHECK(memory > bare);
+  REQUIRE(clade_model_super_resolve(handle, &geometry, voxels.data(), &c_options, &made) == CLADE_OK);
+  CHECK(clade_volume_geometry(map)->size[2] == expected.geometry.size[2]);
+  CHECK(std::equal(expected.voxels.begin(), expected.voxels.end(), clade_volume_voxels(map)));
+  clade_volume_free(made);
+  clade_volume_free(map);
+
+  // A caller compiled before there was such a field.
+  c_options.struct_size = offsetof(clade_options, uncertainty);
+  made = map = nullptr;
+  REQUIRE(clade_model_super_resolve(handle, &geometry, voxels.data(), &c_options, &made) == CLADE_OK);
+  CHECK(map == nullptr);
+  clade_volume_free(made);
+  clade_model_free(handle);
 }
 
 TEST_CASE("errors carry the status of the command line", "[api]") {

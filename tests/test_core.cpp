@@ -82,8 +82,8 @@ TEST_CASE("an arena gives the same addresses again", "[core]") {
   CHECK(arena.capacity() == capacity);
 }
 
-// AddressSanitizer ends the program at such a request.
-#ifndef __SANITIZE_ADDRESS__
+// Sanitizers end the program at such a request.
+#ifndef CLADE_SANITIZED
 TEST_CASE("an arena that cannot grow says so", "[core]") {
   Arena arena;
   error_of(ErrorCode::device, [&] { arena.allocate(std::size_t{1} << 60); });

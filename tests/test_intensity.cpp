@@ -68,3 +68,10 @@ TEST_CASE("the map is linear, clips, and gives back what it clipped", "[intensit
   CHECK(map.inverse(0.45f, 3000.0f) == Approx(2500.0f));
   CHECK(map.inverse(0.45f, 0.0f) == Approx(500.0f));
 }
+
+TEST_CASE("the map takes distances back as it takes values", "[intensity]") {
+  const IntensityMap map{-1000.0, 500.0, 0.75};
+  CHECK(map.inverse_distance(0.0f) == 0.0f);
+  CHECK(map.inverse_distance(1.5f) == 1500.0f);
+  CHECK(map.inverse_distance(0.25f) == map.inverse(0.5f, 0.0f) - map.inverse(0.25f, 0.0f));
+}

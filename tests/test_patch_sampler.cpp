@@ -31,7 +31,6 @@ TrainingVolume small_volume(ThreadPool& pool) {
 struct Pair {
   std::vector<float> x = std::vector<float>(kPixels), y = std::vector<float>(kPixels);
   friend bool operator==(const Pair&, const Pair&) = default;
-  friend auto operator<=>(const Pair&, const Pair&) = default;
 };
 
 std::vector<Pair> epoch_of(PatchSampler& sampler, std::int64_t epoch, ThreadPool& pool) {

@@ -278,7 +278,9 @@ TEST_CASE("The update behind a demodulation agrees with its parts in double", "[
     blocks.step(stream, {number, 0, 0, 1}, du);
   }
 
-  const auto [m, v, w, u, scale] = blocks.values();
+  // Not a structured binding: Clang before 16 lets no lambda capture one.
+  const auto values = blocks.values();
+  const std::vector<float>&m = values[0], &v = values[1], &w = values[2], &u = values[3], &scale = values[4];
   for (const ParameterSegment& segment : layout.segments) {
     INFO(segment.channels << " channels of " << segment.fan << (segment.demodulated ? ", demodulated" : ""));
     std::vector<float> own_m, own_v, own_u;

@@ -2,8 +2,6 @@
 // clade_sr: applies a trained model to volumes, or to a file of patches.
 #include <cmath>
 #include <iostream>
-#include <new>
-#include <set>
 
 #include "io/nifti.h"
 #include "io/png.h"
@@ -11,6 +9,7 @@
 #include "tools/cli.h"
 #include "tools/files.h"
 #include "tools/preview.h"
+#include "tools/volume_jobs.h"
 
 namespace {
 
@@ -31,6 +30,7 @@ struct ApplyOptions {
   bool patches = false;
   bool dry_run = false;
   bool nan_is_background = false;
+  std::string uncertainty;
   std::string preview;
   std::string preview_reference;
 };
@@ -45,6 +45,10 @@ void add_options(CLI::App& app, ApplyOptions& o) {
   app.add_option("--dtype", o.dtype, "float32, int16, or same as the input")
       ->check(CLI::IsMember({"float32", "int16", "same"}))
       ->capture_default_str()
+      ->group(files);
+  app.add_option(
+         "--uncertainty", o.uncertainty,
+         "Also write how far overlapping tiles differ (standard deviation), a volume; a folder for several inputs")
       ->group(files);
   app.add_option("--preview", o.preview, "Also draw a picture (.png): interpolation beside result")->group(files);
   app.add_option("--preview-reference", o.preview_reference, "Volume with the truth, a third column of the picture")
@@ -81,35 +85,6 @@ void add_options(CLI::App& app, ApplyOptions& o) {
   app.add_flag("--dry-run", o.dry_run, "Print the plan on standard output and stop")->group(how);
 }
 
-struct Job {
-  fs::path input;
-  fs::path output;
-};
-
-bool wants_folder(const ApplyOptions& o) {
-  return o.inputs.size() > 1 || fs::is_directory(o.inputs.front()) || fs::is_directory(o.output) ||
-         o.output.ends_with('/');
-}
-
-std::vector<Job> make_jobs(const ApplyOptions& o) {
-  const bool folder = wants_folder(o);
-  std::vector<Job> jobs;
-  std::set<fs::path> outputs;
-  for (const fs::path& input : expand_inputs(o.inputs)) {
-    const NiftiName name = split_nifti_name(input);
-    // What comes as a pair, or without a NIfTI ending, goes to a single file.
-    const std::string ending = name.ending == ".nii" ? ".nii" : ".nii.gz";
-    const fs::path output = folder ? fs::path(o.output) / (name.stem + "_clade" + ending) : fs::path(o.output);
-    CLADE_CHECK(has_nifti_extension(output), ErrorCode::usage, "--output: ", output.string(),
-                " does not end in .nii or .nii.gz");
-    CLADE_CHECK(outputs.insert(output).second, ErrorCode::usage, "two inputs would be written to ", output.string());
-    jobs.push_back({input, output});
-  }
-  CLADE_CHECK(jobs.size() == 1 || (o.preview.empty() && o.preview_reference.empty()), ErrorCode::usage,
-              "--preview shows one volume, but there are ", jobs.size());
-  return jobs;
-}
-
 SuperResolver open_model(const ApplyOptions& o, Stream& stream) {
   std::optional<Norm> norm;
   if (o.norm) norm = parse_norm(*o.norm);
@@ -125,6 +100,7 @@ SuperResolveOptions plan_options(const ApplyOptions& o, const Stream& stream) {
   options.back_projections = o.back_projections;
   options.thickness = o.thickness;
   options.profile = parse_slice_profile(o.profile);
+  options.uncertainty = !o.uncertainty.empty();
   if (o.plane) options.plane = parse_plane(*o.plane);
   if (o.slice_axis) options.slice_axis = parse_axis(*o.slice_axis);
   if (o.intensity) options.intensity = IntensityRule::parse(*o.intensity);
@@ -141,9 +117,12 @@ std::string back_projection_line(const SuperResolvePlan& plan) {
   return str("projections: ", plan.back_projections, ", of slices ", plan.acquired.thickness, " mm thick\n");
 }
 
-void print_plan(const Job& job, const Volume& header, const SuperResolvePlan& plan, const SuperResolver& model) {
+void print_plan(const VolumeJob& job, const Volume& header, const SuperResolvePlan& plan, const SuperResolver& model) {
   constexpr char axis[] = "ijk";
-  std::error_code error;
+  const auto file = [](const fs::path& path) {
+    std::error_code error;
+    return path.string() + (fs::exists(path, error) ? " (exists)" : "");
+  };
   const double mebibytes = static_cast<double>(plan.peak_memory_bytes) / (1 << 20);
   std::cout << "input:       " << job.input.string() << '\n'
             << "grid:        " << by(header.geometry.size) << ", " << by(header.geometry.spacing) << '\n'
@@ -155,7 +134,9 @@ void print_plan(const Job& job, const Volume& header, const SuperResolvePlan& pl
             << plan.stride << ", in " << plan.slices << " slices\n"
             << back_projection_line(plan) << "memory:      about " << std::llround(mebibytes) << " MiB\n"
             << "device:      " << model.stream().device() << '\n'
-            << "output:      " << job.output.string() << (fs::exists(job.output, error) ? " (exists)" : "") << "\n\n";
+            << "output:      " << file(job.output) << '\n';
+  if (!job.uncertainty.empty()) std::cout << "uncertainty: " << file(job.uncertainty) << '\n';
+  std::cout << '\n';
 }
 
 class Application {
@@ -166,21 +147,24 @@ class Application {
         console_(console),
         model_(open_model(options, stream)) {}
 
-  void plan(const Job& job) {
+  void plan(const VolumeJob& job) {
     const Volume header = read_nifti_header(job.input, console_.log());
     with_context(job.input.string(), [&] { print_plan(job, header, make_plan(header), model_); });
   }
 
-  void super_resolve(const Job& job) {
+  void super_resolve(const VolumeJob& job) {
     const NanVoxels nan = options_.nan_is_background ? NanVoxels::background : NanVoxels::refuse;
     Volume volume = read_nifti(job.input, console_.log(), nan);
     const Volume reference =
         options_.preview_reference.empty() ? Volume() : read_nifti(options_.preview_reference, console_.log(), nan);
-    const Volume result = with_context(job.input.string(), [&] { return run(job, std::move(volume)); });
+    Volume uncertainty;
+    const Volume result = with_context(job.input.string(), [&] { return run(job, std::move(volume), uncertainty); });
     const VoxelType type = options_.dtype == "same"    ? result.stored_type
                            : options_.dtype == "int16" ? VoxelType::int16
                                                        : VoxelType::float32;
     write_nifti(job.output, result, type, &model_.stream().pool());
+    if (!job.uncertainty.empty())
+      write_nifti(job.uncertainty, uncertainty, VoxelType::float32, &model_.stream().pool());
     if (!preview_) return;
     preview_->add_column("CLADE", result);
     if (!options_.preview_reference.empty())
@@ -193,7 +177,7 @@ class Application {
     return plan_super_resolution(header.geometry, model_.metadata(), model_.config(), plan_options_);
   }
 
-  Volume run(const Job& job, Volume&& volume) {
+  Volume run(const VolumeJob& job, Volume&& volume, Volume& uncertainty) {
     const SuperResolvePlan plan = make_plan(volume);
     if (!options_.preview.empty()) {
       const Volume interpolated = interpolate(volume, plan.axes, plan.grid, model_.stream().pool());
@@ -202,10 +186,12 @@ class Application {
     }
     const std::string name = job.input.filename().string();
     console_.begin_progress(0);
-    Volume result = clade::super_resolve(std::move(volume), plan, model_, [&](long long done, long long total) {
+    const ProgressCallback progress = [&](long long done, long long total) {
       console_.progress(done, total, [&] { return str(name, "  slice ", done, "/", total); });
       return !stop_requested();
-    });
+    };
+    Volume result =
+        clade::super_resolve(std::move(volume), plan, model_, progress, plan.uncertainty ? &uncertainty : nullptr);
     console_.end_progress();
     for (float value : result.voxels)
       CLADE_CHECK(std::isfinite(value), ErrorCode::numerical, "the network made values that are not finite");
@@ -219,42 +205,22 @@ class Application {
   std::optional<Preview> preview_;
 };
 
-// All jobs, whatever happens to single ones; a single job keeps its own error.
-void run_jobs(const std::vector<Job>& jobs, Console& console, const std::function<void(const Job&)>& run) {
-  if (jobs.size() == 1) return run(jobs.front());
-  std::vector<std::string> failed;
-  for (const Job& job : jobs) {
-    const auto note = [&](const std::string& message) {
-      console.end_progress();
-      console.message(LogLevel::error, message);
-      failed.push_back(job.input.string());
-    };
-    try {
-      run(job);
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::interrupted) throw;
-      note(error.what());
-    } catch (const std::bad_alloc&) {
-      // The next one may be smaller.
-      note(job.input.string() + ": out of memory");
-    }
-  }
-  if (failed.empty()) return;
-  std::string list;
-  for (const std::string& name : failed) list += "\n  " + name;
-  fail(ErrorCode::partial, failed.size(), " of ", jobs.size(), " inputs failed:", list);
-}
-
 void apply_to_volumes(const ApplyOptions& options, bool force, Stream& stream, Console& console) {
-  const std::vector<Job> jobs = make_jobs(options);
+  const std::vector<VolumeJob> jobs = make_jobs(options.inputs, options.output, options.uncertainty);
+  CLADE_CHECK(jobs.size() == 1 || (options.preview.empty() && options.preview_reference.empty()), ErrorCode::usage,
+              "--preview shows one volume, but there are ", jobs.size());
   if (!options.dry_run) {
-    if (wants_folder(options)) create_folder(options.output);
-    for (const Job& job : jobs) check_output(job.output, force);
+    for (const std::string& output : {options.output, options.uncertainty})
+      if (!output.empty() && names_folder(options.inputs, output)) create_folder(output);
+    for (const VolumeJob& job : jobs) {
+      check_output(job.output, force);
+      if (!job.uncertainty.empty()) check_output(job.uncertainty, force);
+    }
     if (!options.preview.empty()) check_output(options.preview, force);
   }
   Application application(options, stream, console);
   run_jobs(jobs, console,
-           [&](const Job& job) { options.dry_run ? application.plan(job) : application.super_resolve(job); });
+           [&](const VolumeJob& job) { options.dry_run ? application.plan(job) : application.super_resolve(job); });
 }
 
 void apply_to_patches(const ApplyOptions& options, bool force, Stream& stream) {
@@ -289,8 +255,9 @@ void check_usage(const CLI::App& app, const ApplyOptions& options) {
               "--preview-reference goes with --preview only");
   if (!options.patches) return;
   CLADE_CHECK(options.inputs.size() == 1, ErrorCode::usage, "--patches takes one input");
-  for (const char* name : {"--stride", "--plane", "--slice-axis", "--intensity", "--dtype", "--preview", "--dry-run",
-                           "--nan-is-background", "--back-projection", "--thickness", "--profile"})
+  for (const char* name :
+       {"--stride", "--plane", "--slice-axis", "--intensity", "--dtype", "--uncertainty", "--preview", "--dry-run",
+        "--nan-is-background", "--back-projection", "--thickness", "--profile"})
     CLADE_CHECK(app.get_option(name)->count() == 0, ErrorCode::usage, name, " has no meaning for --patches");
 }
 

@@ -80,9 +80,12 @@ typedef struct clade_options {
   void* progress_user;
   int32_t back_projections; /* rounds of making the result explain the acquired slices, after the network */
   double thickness;         /* of the acquired slices for them, mm; 0: their spacing */
+  /* Where it is not NULL, clade_model_super_resolve() puts there what clade_volume_free() frees: the standard deviation
+   * of the overlapping tiles, in intensities, on the grid of the result; 0 where one tile alone covers a voxel. */
+  clade_volume** uncertainty;
 } clade_options;
 #define CLADE_OPTIONS_INIT \
-  { sizeof(clade_options), 0, 0, NULL, NULL, NULL, NULL, NULL, 0, 0.0 }
+  { sizeof(clade_options), 0, 0, NULL, NULL, NULL, NULL, NULL, 0, 0.0, NULL }
 
 /* "MAJOR.MINOR.PATCH" */
 const char* clade_version(void);

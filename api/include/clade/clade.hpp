@@ -94,6 +94,9 @@ struct Options {
   ProgressCallback progress;
   int back_projections = 0;  ///< rounds of making the result explain the acquired slices, after the network
   double thickness = 0.0;    ///< of the acquired slices for them, mm; 0: their spacing
+  /// Where it is given, super_resolve() puts the standard deviation of the overlapping tiles there, in intensities, on
+  /// the grid of the result: 0 where one tile alone covers a voxel. plan() counts its memory. Takes one more volume.
+  Volume* uncertainty = nullptr;
 };
 
 /// What super-resolution of a volume will do.
