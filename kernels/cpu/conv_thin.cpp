@@ -25,17 +25,29 @@ struct Thin {
         pixels(std::int64_t{s.h} * s.w),
         channels(s.cin),
         taps(std::int64_t{s.k} * s.k),
+        stride(s.stride),
+        pad(s.pad),
         out_w(s.out_w()),
         out_pixels(std::int64_t{s.out_h()} * s.out_w()),
         rows(s.h, s.out_h(), s.k, s.stride, s.pad, s.pad_mode),
         columns(s.w, s.out_w(), s.k, s.stride, s.pad, s.pad_mode) {}
+
+  /// Columns whose tap reads pixel column + shift: all but those at the border.
+  struct Run {
+    int begin, end, shift;
+  };
+  Run inside(int tap) const {
+    if (stride != 1) return {0, 0, 0};
+    const int shift = tap - pad, begin = std::clamp(-shift, 0, out_w);
+    return {begin, std::clamp(w - shift, begin, out_w), shift};
+  }
 
   std::int64_t chunk() const { return std::clamp<std::int64_t>(kChunkFloats / (nets * taps * pixels), 1, n); }
 
   std::int64_t nets, n;
   int k, h, w;
   std::int64_t pixels, channels, taps;
-  int out_w;
+  int stride, pad, out_w;
   std::int64_t out_pixels;
   AxisMap rows, columns;
 };
@@ -48,10 +60,16 @@ void add_shifted(const Thin& thin, int row, const float* products, float* y) {
     if (source_row < 0) continue;
     for (int tap = 0; tap < thin.k; ++tap) {
       const float* line = products + (tap_row * thin.k + tap) * thin.pixels + source_row * thin.w;
-      for (int column = 0; column < thin.out_w; ++column) {
-        const int source = thin.columns.source(column, tap);
-        if (source >= 0) y[column] += line[source];
-      }
+      const auto add = [&](int begin, int end) {
+        for (int column = begin; column < end; ++column) {
+          const int source = thin.columns.source(column, tap);
+          if (source >= 0) y[column] += line[source];
+        }
+      };
+      const Thin::Run inside = thin.inside(tap);
+      add(0, inside.begin);
+      for (int column = inside.begin; column < inside.end; ++column) y[column] += line[column + inside.shift];
+      add(inside.end, thin.out_w);
     }
   }
 }
