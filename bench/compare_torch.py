@@ -5,7 +5,8 @@
     bench/compare_torch.py --device cpu|cuda [--bench build/bench/bench_step] [--json FILE]
 
 First both are held against tests/golden (the same networks, the same losses, the same gradients), so that both do the
-same work. Then every round times bench_step and each PyTorch variant in turn; ratios are medians over rounds. PyTorch
+same work. Then every round times bench_step and each PyTorch variant in turn (on the CPU also ONNX Runtime, if it is
+there, with the network exported from PyTorch); ratios are medians over rounds. PyTorch
 does not compute the four standard deviations that CLADE monitors in every step, and its batch stays where it is.
 """
 
@@ -19,6 +20,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import torch
@@ -148,6 +150,36 @@ def make_inference(options, count, layout, compiled, graph, dtype):
     return graphed(work) if graph else work
 
 
+def make_onnx_runtime(options, count):
+    """The same network, exported with its effective weights as constants, in ONNX Runtime."""
+    import onnxruntime
+    generator = Clade().generator_x
+
+    class Fixed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.generator = generator
+            for i, weight in enumerate(generator.effective_weights()):
+                self.register_buffer(f"weight{i}", weight.detach())
+
+        def forward(self, x):
+            return self.generator(x, list(self.buffers()))
+
+    x = torch.empty(count, 1, 32, 32).uniform_(-0.9, 0.9)
+    fixed = Fixed().eval()
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        path = os.path.join(folder, "generator.onnx")
+        torch.onnx.export(fixed, (x,), path, input_names=["x"], output_names=["y"], verbose=False)
+        session_options = onnxruntime.SessionOptions()
+        session_options.intra_op_num_threads = options.threads
+        session = onnxruntime.InferenceSession(path, session_options, providers=["CPUExecutionProvider"])
+        feed = {"x": x.numpy()}
+        (y,) = session.run(["y"], feed)
+        if distance(torch.from_numpy(y), fixed(x)) > 1e-5:
+            raise RuntimeError("its output is another one")
+    return lambda: session.run(["y"], feed)
+
+
 def variants(options, compiled):
     """Name and (memory format, compiled, graphed) of each way to run PyTorch."""
     graph = options.device == "cuda"
@@ -205,6 +237,11 @@ def prepare(options, what, precision, batch, compiled):
             ready[name] = work
         except Exception as error:  # a variant that this PyTorch cannot run must not stop the others
             failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    if what == "inference" and options.device == "cpu" and not compiled:
+        try:
+            ready["ONNX Runtime"] = make_onnx_runtime(options, batch)
+        except Exception as error:  # it is no part of PyTorch, and may not be there
+            failed["ONNX Runtime"] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     return ready, failed
 
 
