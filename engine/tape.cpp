@@ -60,7 +60,7 @@ std::optional<Tape::Uses> Tape::gathered_gradient(const Record& record, std::uin
 }
 
 void Tape::count_uses(Var root) {
-  for (Slot& s : slots_) s.uses = 0;
+  for (Slot& s : slots_) s.uses = s.readers = 0;
   std::vector<bool> reached(slots_.size());
   reached[static_cast<std::size_t>(root.index)] = true;
   for (auto record = records_.rbegin(); record != records_.rend(); ++record) {
@@ -69,11 +69,12 @@ void Tape::count_uses(Var root) {
       const Var var = input(*record, i);
       reached[static_cast<std::size_t>(var.index)] = true;
       ++slot(var).uses;
+      ++slot(var).readers;
     }
   }
 }
 
-void Tape::backward(Var root, std::span<const Var> targets) {
+void Tape::backward(Var root, std::span<const Var> targets, const std::function<void(std::size_t)>& finished) {
   CLADE_CHECK(mode_ == Mode::record, ErrorCode::internal, "backward on a tape that does not record");
   CLADE_CHECK(shape(root).size() == 1, ErrorCode::internal, "backward from a value of shape ", shape(root));
   for (Slot& s : slots_) {
@@ -92,18 +93,30 @@ void Tape::backward(Var root, std::span<const Var> targets) {
     CLADE_KERNEL(fill)(stream_, 1.0f, start.gradient);
     start.written = true;
   }
-  for (auto record = records_.rbegin(); record != records_.rend(); ++record)
-    if (slot(record->output).wanted && slot(record->output).written) record->info->backward(*this, *record);
+  std::vector<std::int64_t> number_of(finished ? slots_.size() : 0, -1);
+  for (std::size_t i = 0; i < targets.size() && finished; ++i)
+    number_of[static_cast<std::size_t>(targets[i].index)] = static_cast<std::int64_t>(i);
+  for (auto record = records_.rbegin(); record != records_.rend(); ++record) {
+    if (!slot(record->output).wanted || !slot(record->output).written) continue;
+    record->info->backward(*this, *record);
+    for (std::uint32_t i = 0; i < record->input_count && finished; ++i) {
+      const Var var = input(*record, i);
+      const std::int64_t number = number_of[static_cast<std::size_t>(var.index)];
+      if (--slot(var).readers == 0 && number >= 0) finished(static_cast<std::size_t>(number));
+    }
+  }
   for (const Slot& s : slots_)
     CLADE_CHECK(s.gathered.empty(), ErrorCode::internal, "uses of one value by ", s.gathered.front()->info->name,
                 " wait for one by an op that does not gather");
 
-  for (Var target : targets)
-    if (!slot(target).written) {
-      if (!slot(target).gradient) slot(target).gradient = allocate(shape(target));
-      CLADE_KERNEL(fill)(stream_, 0.0f, slot(target).gradient);
-      slot(target).written = true;
-    }
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    Slot& target = slot(targets[i]);
+    if (target.written) continue;
+    if (!target.gradient) target.gradient = allocate(target.value.shape);
+    CLADE_KERNEL(fill)(stream_, 0.0f, target.gradient);
+    target.written = true;
+    if (finished) finished(i);
+  }
 }
 
 View<const float> Tape::gradient(Var var) const {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -77,7 +78,9 @@ class Tape {
   /// d root / d target for every target, for a root of one element. Gradients of targets that the root does not depend
   /// on become zero. May be called several times on one tape, with other roots and targets: only what lies between the
   /// root and the targets is computed.
-  void backward(Var root, std::span<const Var> targets);
+  /// `finished`, if given, is called once for every target (its number among them), as soon as its gradient is complete
+  /// and its value is not needed any more: both may change then.
+  void backward(Var root, std::span<const Var> targets, const std::function<void(std::size_t)>& finished = {});
 
   /// Gradient of a var after `backward`; empty if the sweep did not reach it.
   View<const float> gradient(Var var) const;
@@ -116,6 +119,7 @@ class Tape {
     bool wanted = false;   // lies between the targets and the root of the current sweep
     bool written = false;
     int uses = 0;                         // ops of the current sweep that will still ask for the gradient
+    int readers = 0;                      // ops of the current sweep that are still to come
     std::vector<const Record*> gathered;  // those that asked and wait for the others
   };
 

@@ -61,4 +61,17 @@ void EffectiveWeights::update(Stream& stream, View<const kernels::StepControl> c
                                    block.values().view(), values_.view(), scales_.view());
 }
 
+void EffectiveWeights::update(Stream& stream, View<const kernels::StepControl> control, std::size_t i,
+                              View<const float> gradient, Adam& adam, ParameterBlock& block) {
+  // All arrays start with this parameter.
+  const std::int64_t offset = block.parameters()[i].offset;
+  const Shape flat{gradient.size()};
+  kernels::ParameterSegment segment = segments_[i];
+  segment.offset = 0;
+  CLADE_KERNEL(update_demodulated)(stream, adam.parameters(), kDemodulationEpsilon, std::span(&segment, 1), control,
+                                   View<const float>(gradient.data, flat), adam.first_moment().view(offset, flat),
+                                   adam.second_moment().view(offset, flat), block.values().view(offset, flat),
+                                   values_.view(offset, flat), scales_.view());
+}
+
 }  // namespace clade

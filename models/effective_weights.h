@@ -27,6 +27,9 @@ class EffectiveWeights {
   /// One update of the block's weights by the gradient in values().
   void update(Stream& stream, View<const kernels::StepControl> control, const Tensor& gradients, Adam& adam,
               ParameterBlock& block);
+  /// The same for parameter number `i`.
+  void update(Stream& stream, View<const kernels::StepControl> control, std::size_t i, View<const float> gradient,
+              Adam& adam, ParameterBlock& block);
 
  private:
   std::vector<kernels::ParameterSegment> segments_;

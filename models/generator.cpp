@@ -33,7 +33,8 @@ Generator::Generator(const GeneratorConfig& config, ParameterBlock& block) : con
   direct("decoder.2", c, 1, 7, 1, PadMode::reflect, Activation::tanh, false);
 }
 
-Generator::Weights Generator::bind(Tape& tape, const ParameterBlock& block, Tensor& gradients) const {
+Generator::Weights Generator::bind(Tape& tape, const ParameterBlock& block,
+                                   std::span<const View<float>> gradients) const {
   Weights weights;
   weights.parameters = block.bind(tape, block.values(), gradients);
   weights.effective = weights.parameters;
@@ -43,7 +44,7 @@ Generator::Weights Generator::bind(Tape& tape, const ParameterBlock& block, Tens
 }
 
 Generator::Weights Generator::bind_effective(Tape& tape, const ParameterBlock& block, const Tensor& effective,
-                                             Tensor& gradients) const {
+                                             std::span<const View<float>> gradients) const {
   Weights weights;
   weights.parameters = block.bind(tape, effective, gradients);
   weights.effective = weights.parameters;

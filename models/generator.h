@@ -26,10 +26,11 @@ class Generator {
     std::vector<Var> effective;   ///< weight, bias, weight, bias, ...: demodulated where the layer is
   };
 
-  /// Puts the parameters on the tape (gradients laid out like the block) and demodulates them once.
-  Weights bind(Tape& tape, const ParameterBlock& block, Tensor& gradients) const;
+  /// Puts the parameters on the tape, with a place for the gradient of each, and demodulates them once.
+  Weights bind(Tape& tape, const ParameterBlock& block, std::span<const View<float>> gradients) const;
   /// Puts effective weights on the tape, laid out like the block; they are themselves the parameters.
-  Weights bind_effective(Tape& tape, const ParameterBlock& block, const Tensor& effective, Tensor& gradients) const;
+  Weights bind_effective(Tape& tape, const ParameterBlock& block, const Tensor& effective,
+                         std::span<const View<float>> gradients) const;
   /// The same as constants, for inference.
   Weights bind_constants(Tape& tape, const ParameterBlock& block, const Tensor& effective) const;
 

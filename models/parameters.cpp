@@ -52,23 +52,22 @@ void ParameterBlock::declare(const std::string& name, int d0, int k, int d1, int
 }
 
 void ParameterBlock::initialise(Stream& stream, std::uint64_t seed, std::uint64_t first_stream) {
-  std::vector<float> values(static_cast<std::size_t>(size_), 0.0f);
   std::uint64_t sequence = first_stream;
   for (const Parameter& parameter : parameters_) {
     RandomSequence random(seed, RandomUse::weights, sequence++);
-    if (parameter.shape.rank() != 5) continue;
-    float* weights = values.data() + parameter.offset;
-    for (std::int64_t i = 0; i < parameter.shape.size(); ++i)
-      weights[i] = static_cast<float>(kInitialDeviation * random.next_normal());
+    std::vector<float> values(static_cast<std::size_t>(parameter.shape.size()), 0.0f);
+    if (parameter.shape.rank() == 5)
+      for (float& value : values) value = static_cast<float>(kInitialDeviation * random.next_normal());
+    stream.copy_to_device(values_.view(parameter.offset, parameter.shape).data, values.data(),
+                          values.size() * sizeof(float));
   }
-  values_.assign(stream, values);
 }
 
-std::vector<Var> ParameterBlock::bind(Tape& tape, const Tensor& values, Tensor& gradients) const {
+std::vector<Var> ParameterBlock::bind(Tape& tape, const Tensor& values,
+                                      std::span<const View<float>> gradients) const {
   std::vector<Var> vars;
-  for (const Parameter& parameter : parameters_)
-    vars.push_back(tape.parameter(values.view(parameter.offset, parameter.shape),
-                                  gradients.view(parameter.offset, parameter.shape)));
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    vars.push_back(tape.parameter(values.view(parameters_[i].offset, parameters_[i].shape), gradients[i]));
   return vars;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,8 @@ class ParameterBlock {
   /// Weights N(0, 0.02) (Zhu et al. 2017), biases 0. Streams of random numbers `first_stream`, ... are used.
   void initialise(Stream& stream, std::uint64_t seed, std::uint64_t first_stream);
 
-  /// Puts every parameter on a tape, in order; values and gradients are in blocks laid out like this one.
-  std::vector<Var> bind(Tape& tape, const Tensor& values, Tensor& gradients) const;
+  /// Puts every parameter on a tape, in order; values are in a block laid out like this one.
+  std::vector<Var> bind(Tape& tape, const Tensor& values, std::span<const View<float>> gradients) const;
   /// The same as constants.
   std::vector<Var> bind_constants(Tape& tape, const Tensor& values) const;
 

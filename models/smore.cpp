@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "engine/ops.h"
 #include "io/intensity.h"
 #include "kernels/dispatch.h"
+#include "models/gradient_memory.h"
 #include "models/one_cycle.h"
 #include "models/wdsr.h"
 
@@ -76,7 +78,7 @@ struct Smore::Impl {
     block.allocate(s);
     network.initialise(s, block, o.seed);
     gradient = Tensor(s, {block.size()});
-    pass_gradient = Tensor(s, {block.size()});
+    pass_gradient.emplace(s, GradientMemory::Layout::whole, std::initializer_list<const ParameterBlock*>{&block});
     first_moment = Tensor(s, {block.size()});
     second_moment = Tensor(s, {block.size()});
   }
@@ -100,7 +102,8 @@ struct Smore::Impl {
   std::int64_t read_steps;
   Tensor losses, loss;
   int pass_size;
-  Tensor gradient, pass_gradient, first_moment, second_moment;
+  Tensor gradient, first_moment, second_moment;
+  std::optional<GradientMemory> pass_gradient;
   std::vector<float> input, interpolated, target;           // the batch
   Tensor device_input, device_interpolated, device_target;  // the batch, or slices
 };
@@ -134,7 +137,7 @@ void Smore::Impl::enqueue_pass(int first, int count) {
     const std::int64_t size = std::int64_t{rows} * columns * channels;
     return tape.constant(tensor.view(first * size, {1, count, rows, columns, channels}));
   };
-  const std::vector<Var> weights = block.bind(tape, block.values(), pass_gradient);
+  const std::vector<Var> weights = block.bind(tape, block.values(), pass_gradient->places(block));
   const Var answer = network.forward(tape, weights, part(device_input, 1));
   const Var error = l1_mean(tape, add(tape, answer, part(device_interpolated, factor)), part(device_target, factor));
   const float share = static_cast<float>(count) / static_cast<float>(options.batch);
@@ -142,7 +145,7 @@ void Smore::Impl::enqueue_pass(int first, int count) {
   tape.backward(root, weights);
   const WriteMode mode = first == 0 ? WriteMode::overwrite : WriteMode::accumulate;
   CLADE_KERNEL(scale_into)(stream, 1.0f, tape.value(root), mode, loss.view());
-  CLADE_KERNEL(scale_into)(stream, 1.0f, pass_gradient.view(), mode, gradient.view());
+  CLADE_KERNEL(scale_into)(stream, 1.0f, pass_gradient->tensor().view(), mode, gradient.view());
 }
 
 void Smore::Impl::enqueue_step(std::int64_t step) {

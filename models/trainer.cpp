@@ -14,6 +14,7 @@
 #include "losses/losses.h"
 #include "models/discriminator.h"
 #include "models/effective_weights.h"
+#include "models/gradient_memory.h"
 
 namespace clade {
 
@@ -75,7 +76,9 @@ struct Trainer::Impl {
     s.set_precision(c.precision);
     generators.allocate(s, c.learning_rate);
     discriminators.allocate(s, c.learning_rate);
-    parameter_gradients = Tensor(s, {std::max(generators.block.size(), discriminators.block.size())});
+    parameter_gradients.emplace(
+        s, updates_at_once() ? GradientMemory::Layout::passing : GradientMemory::Layout::whole,
+        std::initializer_list<const ParameterBlock*>{&generators.block, &discriminators.block});
     generators.block.initialise(s, c.seed, kGeneratorStream);
     discriminators.block.initialise(s, c.seed, kDiscriminatorStream);
     if (c.ema > 0.0) {
@@ -123,12 +126,33 @@ struct Trainer::Impl {
     Var discriminator;
   };
   Losses evaluate(Tape& tape, const Generator::Weights& g, const std::vector<Var>& d, bool use_pool);
-  void update(TrainedBlock& part) {
-    if (config.clip > 0.0)
-      CLADE_KERNEL(clip_norm)(stream, static_cast<float>(config.clip), parameter_gradients.view(0, {part.block.size()}));
-    CLADE_KERNEL(adam)(stream, part.adam->parameters(), control.view(),
-                       parameter_gradients.view(0, {part.block.size()}), part.adam->first_moment().view(),
+  // On the CPU each parameter is updated as soon as its gradient is there: in the cache, and in memory that serves the
+  // next one. A GPU prefers few launches, and clipping needs all gradients first.
+  bool updates_at_once() const { return stream.device().is_cpu() && config.clip == 0.0; }
+  void update_one(TrainedBlock& part, std::size_t i, View<const float> gradient) {
+    const std::int64_t offset = part.block.parameters()[i].offset;
+    const Shape flat{gradient.size()};
+    CLADE_KERNEL(adam)(stream, part.adam->parameters(), control.view(), View<const float>(gradient.data, flat),
+                       part.adam->first_moment().view(offset, flat), part.adam->second_moment().view(offset, flat),
+                       part.block.values().view(offset, flat));
+  }
+  void update_all(TrainedBlock& part) {
+    const View<float> gradient = parameter_gradients->tensor().view(0, {part.block.size()});
+    if (config.clip > 0.0) CLADE_KERNEL(clip_norm)(stream, static_cast<float>(config.clip), gradient);
+    CLADE_KERNEL(adam)(stream, part.adam->parameters(), control.view(), gradient, part.adam->first_moment().view(),
                        part.adam->second_moment().view(), part.block.values().view());
+  }
+  void update_generators() {
+    if (effective && config.clip > 0.0) {
+      // The norm is that of the gradients in the weights themselves.
+      effective->pull_back(stream, parameter_gradients->tensor(), generators.block);
+      update_all(generators);
+      effective->refresh(stream, generators.block);
+    } else if (effective) {
+      effective->update(stream, control.view(), parameter_gradients->tensor(), *generators.adam, generators.block);
+    } else {
+      update_all(generators);
+    }
   }
   void enqueue_step();
   void load_pairs(std::span<const float> x_values, std::span<const float> y_values);
@@ -154,7 +178,7 @@ struct Trainer::Impl {
   TrainedBlock discriminators;
   // Of the generators, then of the discriminators: no gradient of the second sweep depends on the generators' weights, so
   // that these are updated before it and leave their memory to it.
-  Tensor parameter_gradients;
+  std::optional<GradientMemory> parameter_gradients;
   Tensor average;  // of the generators' weights, if models are to hold it
   Generator generator;
   Discriminator discriminator;
@@ -233,30 +257,38 @@ void Trainer::Impl::enqueue_step() {
   Tape tape(stream, arena);
   const Generator::Weights g =
       generator.bind_effective(tape, generators.block, effective ? effective->values() : generators.block.values(),
-                               parameter_gradients);
-  const std::vector<Var> d = discriminators.block.bind(tape, discriminators.block.values(), parameter_gradients);
+                               parameter_gradients->places(generators.block));
+  const std::vector<Var> d = discriminators.block.bind(tape, discriminators.block.values(),
+                                                       parameter_gradients->places(discriminators.block));
   const Losses losses = evaluate(tape, g, d, config.pool > 0);
 
   ScalarList scalars;
   for (Var var : losses.logged) scalars.values[scalars.count++] = tape.value(var).data;
   CLADE_KERNEL(finish_losses)(stream, scalars, config.batch, control.view(), log.view());
 
-  tape.backward(losses.generator, g.parameters);
-  if (effective && config.clip > 0.0) {
-    // The norm is that of the gradients in the weights themselves, all of which are needed before the first update.
-    effective->pull_back(stream, parameter_gradients, generators.block);
-    update(generators);
-    effective->refresh(stream, generators.block);
-  } else if (effective) {
-    effective->update(stream, control.view(), parameter_gradients, *generators.adam, generators.block);
+  if (updates_at_once()) {
+    tape.backward(losses.generator, g.parameters, [&](std::size_t i) {
+      const View<const float> gradient = tape.gradient(g.parameters[i]);
+      if (effective) {
+        effective->update(stream, control.view(), i, gradient, *generators.adam, generators.block);
+      } else {
+        update_one(generators, i, gradient);
+      }
+    });
   } else {
-    update(generators);
+    tape.backward(losses.generator, g.parameters);
+    update_generators();
   }
   if (average)
     CLADE_KERNEL(average_weights)(stream, static_cast<float>(config.ema), control.view(), generators.block.values().view(),
                                   average.view());
-  tape.backward(losses.discriminator, d);
-  update(discriminators);
+  if (updates_at_once()) {
+    tape.backward(losses.discriminator, d,
+                  [&](std::size_t i) { update_one(discriminators, i, tape.gradient(d[i])); });
+  } else {
+    tape.backward(losses.discriminator, d);
+    update_all(discriminators);
+  }
 }
 
 void Trainer::Impl::load_pairs(std::span<const float> x_values, std::span<const float> y_values) {
@@ -298,13 +330,15 @@ std::map<std::string, HostTensor> Trainer::Impl::gradients() {
   // A captured step goes on using its own arena.
   Arena values(stream.device());
   Tape tape(stream, values);
-  const Generator::Weights g = generator.bind(tape, generators.block, parameter_gradients);
-  const std::vector<Var> d = discriminators.block.bind(tape, discriminators.block.values(), parameter_gradients);
+  GradientMemory all(stream, GradientMemory::Layout::whole, {&generators.block, &discriminators.block});
+  const Generator::Weights g = generator.bind(tape, generators.block, all.places(generators.block));
+  const std::vector<Var> d =
+      discriminators.block.bind(tape, discriminators.block.values(), all.places(discriminators.block));
   const Losses losses = evaluate(tape, g, d, false);
   std::map<std::string, HostTensor> gradients;
   const auto collect = [&](const ParameterBlock& block) {
     std::map<std::string, LazyTensor> tensors;
-    block.export_to(stream, tensors, parameter_gradients);
+    block.export_to(stream, tensors, all.tensor());
     gradients.merge(load(tensors));
   };
   tape.backward(losses.generator, g.parameters);

@@ -2,6 +2,7 @@
 // The tape itself, and every op through it.
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "tests/support/gradcheck.h"
 
@@ -188,6 +189,67 @@ TEST_CASE("conv2d: weights used several times get the gradient of all uses that 
   conv2d(tape, first, vw, vb, geometry, Activation::tanh);
   tape.backward(alone, std::array{vw});
   CHECK(gw.values(stream) == expected);
+}
+
+TEST_CASE("a gradient may be used up, and its value changed, as soon as it is finished", "[tape]") {
+  ON_EVERY_DEVICE(stream);
+  const Shape weight{1, 3, 3, 3, 3}, channels{1, 3};
+  const Tensor x = random_tensor(stream, {1, 2, 4, 4, 3}, 1, 0.5);
+  Tensor unused = random_tensor(stream, channels, 6);
+  // Two weights and two biases, the first of each used twice.
+  const auto start = [&] {
+    std::vector<Tensor> values;
+    for (unsigned seed : {2u, 3u}) values.push_back(random_tensor(stream, weight, seed, 0.5));
+    for (unsigned seed : {4u, 5u}) values.push_back(random_tensor(stream, channels, seed, 0.5));
+    return values;
+  };
+  const auto root_of = [&](Tape& tape, const std::vector<Var>& v) {
+    const ConvGeometry geometry{ConvKind::direct, 1, 1, PadMode::reflect, 0};
+    Var y = tape.constant(x.view());
+    for (const int i : {0, 1, 0}) {
+      const auto layer = static_cast<std::size_t>(i);
+      y = conv2d(tape, y, v[layer], v[2 + layer], geometry, Activation::tanh);
+    }
+    return adversarial_mean(tape, y, AdversarialLoss::lsgan, 1.0f);
+  };
+  const auto bind = [&](Tape& tape, std::vector<Tensor>& values, std::vector<Tensor>& gradients, bool shared) {
+    std::vector<Var> vars;
+    for (std::size_t i = 0; i < values.size(); ++i)
+      vars.push_back(tape.parameter(values[i].view(), gradients[shared && i == 1 ? 0 : i].view()));
+    vars.push_back(tape.parameter(unused.view(), gradients.back().view()));
+    return vars;
+  };
+  const auto memory = [&] {
+    std::vector<Tensor> gradients;
+    for (const Shape& shape : {weight, weight, channels, channels, channels}) gradients.emplace_back(stream, shape);
+    return gradients;
+  };
+
+  std::vector<Tensor> values = start(), whole = memory();
+  Arena arena(stream.device());
+  Tape tape(stream, arena);
+  const std::vector<Var> vars = bind(tape, values, whole, false);
+  tape.backward(root_of(tape, vars), vars);
+
+  std::vector<Tensor> changed = start(), passing = memory();
+  Arena other_arena(stream.device());
+  Tape other(stream, other_arena);
+  const std::vector<Var> others = bind(other, changed, passing, true);
+  const Var root = root_of(other, others);
+  std::map<std::size_t, std::vector<float>> finished;
+  other.backward(root, others, [&](std::size_t i) {
+    Tensor& place = passing[i == 1 ? 0 : i];
+    CHECK_FALSE(finished.contains(i));
+    finished[i] = place.values(stream);
+    CLADE_KERNEL(fill)(stream, 7.0f, place.view());
+    if (i < changed.size()) CLADE_KERNEL(fill)(stream, 7.0f, changed[i].view());
+  });
+  REQUIRE(finished.size() == whole.size());
+  for (const auto& [i, gradient] : finished) {
+    INFO("parameter " << i);
+    CHECK(gradient == whole[i].values(stream));
+  }
+  CHECK(finished.at(4) == std::vector<float>(3, 0.0f));
 }
 
 TEST_CASE("weights shared with an op that does not gather are refused, not lost", "[tape]") {
