@@ -19,8 +19,9 @@ void pack(const Matrix& b, std::int64_t first, std::int64_t depth, std::int64_t 
   if (!b.transposed) {
     const float* in = b.data + first * b.stride + column;
     if (width == kPanel) {
+      const std::int64_t next = column + kPanel < b.columns ? kPanel : 0;
       for (std::int64_t k = 0; k < depth; ++k) {
-        __builtin_prefetch(in + k * b.stride + kPanel, 0, 2);  // the next panel
+        __builtin_prefetch(in + k * b.stride + next, 0, 2);
         std::copy_n(in + k * b.stride, kPanel, panel + k * kPanel);
       }
       return;

@@ -97,17 +97,19 @@ class Ahead {
   Ahead() = default;
   /// `count` lines `step` floats apart, over about `calls` calls of fetch_share.
   Ahead(const float* first, std::int64_t step, std::int64_t count, std::int64_t calls)
-      : next_(first), step_(step), count_(count), share_(count / calls + 1) {}
+      : first_(first), step_(step), count_(count), share_(count / calls + 1) {}
 
   void fetch_share() {
-    for (std::int64_t i = 0; i < share_ && count_ > 0; ++i, --count_, next_ += step_) __builtin_prefetch(next_, 0, 2);
+    for (const std::int64_t end = std::min(done_ + share_, count_); done_ < end; ++done_)
+      __builtin_prefetch(first_ + done_ * step_, 0, 2);
   }
 
  private:
-  const float* next_ = nullptr;
+  const float* first_ = nullptr;
   std::int64_t step_ = 0;
   std::int64_t count_ = 0;
   std::int64_t share_ = 0;
+  std::int64_t done_ = 0;
 };
 
 namespace detail {
