@@ -11,7 +11,7 @@ targets=("${@:2}")
 ((${#targets[@]})) || targets=(nifti safetensors model patches api)
 
 cmake -S . -B build-fuzz -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ \
-  -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DCLADE_CUDA=OFF -DCLADE_FUZZ=ON -DCLADE_TESTS=OFF -DCLADE_C_LIBRARY=OFF \
+  -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DCLADE_CUDA=OFF -DCLADE_FUZZ=ON -DCLADE_TESTS=OFF -DCLADE_TOOLS=OFF -DCLADE_C_LIBRARY=OFF \
   -DCLADE_INSTALL=OFF
 cmake --build build-fuzz --target make_corpus "${targets[@]/#/fuzz_}"
 build-fuzz/fuzz/make_corpus build-fuzz/corpus

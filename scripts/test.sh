@@ -3,7 +3,8 @@
 # Installs what is missing, builds everything and runs all tests: on the processors of this machine (with nvcc the
 # CUDA kernels are compiled too, and tested where there is a GPU), then the CUDA kernels in emulation under
 # AddressSanitizer and UndefinedBehaviorSanitizer. With CI set, warnings are errors, CUDA kernels are compiled for one
-# architecture, to save minutes, and the tests of threads run once more as Clang compiles them, under ThreadSanitizer.
+# architecture, to save minutes, the tests of threads run once more as Clang compiles them, under ThreadSanitizer, and each
+# fuzz target runs for some seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,3 +33,5 @@ cmake -S . -B build-threads -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_
   -DCLADE_WERROR=ON -DCLADE_CUDA=OFF -DCLADE_SANITIZE=thread -DCLADE_TOOLS=OFF
 cmake --build build-threads --target clade_thread_tests
 build-threads/tests/clade_thread_tests
+
+scripts/fuzz.sh 10

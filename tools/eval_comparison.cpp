@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include <CLI/CLI.hpp>
+
 #include "core/error.h"
 
 namespace clade {

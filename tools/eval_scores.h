@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/parallel.h"
@@ -17,6 +16,10 @@
 #include "metrics/edge_sharpness.h"
 #include "metrics/piqe.h"
 #include "metrics/region.h"
+
+namespace CLI {
+class App;
+}
 
 namespace clade {
 

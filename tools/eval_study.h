@@ -7,10 +7,13 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 
 #include "tools/console.h"
 #include "tools/eval_comparison.h"
+
+namespace CLI {
+class App;
+}
 
 namespace clade {
 

@@ -13,6 +13,7 @@
 #include <limits>
 
 #include "models/trainer.h"
+#include "tools/best_epoch.h"
 #include "tools/cli.h"
 #include "tools/files.h"
 #include "tools/training_data.h"

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/training_recipe.h"
-#include "tools/validation.h"
+#include "tools/best_epoch.h"
 
 namespace clade {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/validation.h"
+#include "tools/best_epoch.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/errors.h"
