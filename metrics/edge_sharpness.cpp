@@ -160,8 +160,8 @@ std::vector<Profile> find_edges(const Volume& volume, const EdgeSearch& search) 
   for (const Candidate& candidate : candidates) {
     if (static_cast<int>(profiles.size()) >= search.count) break;
     const std::int64_t v = candidate.voxel;
-    const Vector middle = geometry.world(
-        {static_cast<double>(v % row), static_cast<double>(v % slice / row), static_cast<double>(v / slice)});
+    const std::int64_t i = v % row, j = v % slice / row, k = v / slice;
+    const Vector middle = geometry.world({static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)});
     const bool near = std::any_of(middles.begin(), middles.end(), [&](const Vector& other) {
       return norm(moved(middle, other, -1.0)) < search.separation;
     });

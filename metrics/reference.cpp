@@ -151,9 +151,11 @@ GradientError gradient_error(const Volume& volume, const Volume& reference, int 
     double scale;  // of a difference over two voxels, 1/mm
     bool is_slice;
   };
-  std::vector<Axis> axes;
-  for (int axis = 0; axis < 3; ++axis)
-    axes.push_back({geometry.stride(axis), 0.5 / geometry.spacing[static_cast<std::size_t>(axis)], axis == slice_axis});
+  std::array<Axis, 3> axes;
+  for (int axis = 0; axis < 3; ++axis) {
+    const auto a = static_cast<std::size_t>(axis);
+    axes[a] = {geometry.stride(axis), 0.5 / geometry.spacing[a], axis == slice_axis};
+  }
   double total = 0.0, through = 0.0, reference_total = 0.0, reference_through = 0.0;
   for_each_voxel(geometry, region, [&](std::int64_t voxel) {
     if (on_border(geometry, voxel)) return;

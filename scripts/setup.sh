@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian/Ubuntu packages that CLADE is built from. Does nothing when they are all there.
 # Usage: scripts/setup.sh [--demo | --test | --ci]   (--demo: also the brain volume that the demo uses, --test: also what
-# the emulation of CUDA needs, --ci: that and the second compiler)
+# the emulation of CUDA needs, --ci: that, the second compiler and the static analysers)
 set -euo pipefail
 
 packages=(cmake g++ ninja-build libeigen3-dev libnifti-dev zlib1g-dev libcli11-dev nlohmann-json3-dev catch2 libpng-dev
           libbenchmark-dev)
 [[ "${1:-}" != --demo ]] || packages+=(mricron-data)
 [[ "${1:-}" != --test && "${1:-}" != --ci ]] || packages+=(libboost-context-dev)
-[[ "${1:-}" != --ci ]] || packages+=(clang libclang-rt-dev)
+[[ "${1:-}" != --ci ]] || packages+=(clang libclang-rt-dev clang-tidy clang-format cppcheck)
 
 if ! command -v dpkg-query >/dev/null; then
   echo "setup: this is not Debian or Ubuntu; please install what corresponds to: ${packages[*]} libnifti2-dev" >&2

@@ -3,8 +3,8 @@
 # Installs what is missing, builds everything and runs all tests: on the processors of this machine (with nvcc the
 # CUDA kernels are compiled too, and tested where there is a GPU), then the CUDA kernels in emulation under
 # AddressSanitizer and UndefinedBehaviorSanitizer. With CI set, warnings are errors, CUDA kernels are compiled for one
-# architecture, to save minutes, the tests of threads run once more as Clang compiles them, under ThreadSanitizer, and each
-# fuzz target runs for some seconds.
+# architecture, to save minutes, the tests of threads run once more as Clang compiles them, under ThreadSanitizer, each
+# fuzz target runs for some seconds, and the static checks of check_style.sh must find nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,8 +30,9 @@ ctest --test-dir build-emulation --output-on-failure -j "$(nproc)"
 
 [[ -n "${CI:-}" ]] || exit 0
 cmake -S . -B build-threads -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 \
-  -DCLADE_WERROR=ON -DCLADE_CUDA=OFF -DCLADE_SANITIZE=thread -DCLADE_TOOLS=OFF
+  -DCLADE_WERROR=ON -DCLADE_CUDA=OFF -DCLADE_SANITIZE=thread -DCLADE_TOOLS=OFF -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
 cmake --build build-threads --target clade_thread_tests
 build-threads/tests/clade_thread_tests
 
 scripts/fuzz.sh 10
+scripts/check_style.sh build-threads
