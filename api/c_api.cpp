@@ -7,6 +7,8 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <utility>
+#include <vector>
 
 #include <clade/clade.hpp>
 
@@ -86,16 +88,20 @@ Options complete(const Options* given) {
 
 std::string text(const char* value) { return value ? value : ""; }
 
+api::LogCallback convert(clade_log_callback log, void* user) {
+  if (!log) return {};
+  return [log, user](api::LogLevel level, std::string_view message) {
+    log(user, static_cast<clade_log_level>(level), std::string(message).c_str());
+  };
+}
+
 api::ModelOptions convert(const clade_model_options& options) {
   api::ModelOptions result;
   if (options.device) result.device = options.device;
   result.threads = options.threads;
   result.norm = text(options.norm);
   result.precision = text(options.precision);
-  if (options.log)
-    result.log = [log = options.log, user = options.log_user](api::LogLevel level, std::string_view message) {
-      log(user, static_cast<clade_log_level>(level), std::string(message).c_str());
-    };
+  result.log = convert(options.log, options.log_user);
   return result;
 }
 
@@ -113,6 +119,33 @@ api::Options convert(const clade_options& options, api::Volume& uncertainty) {
   if (options.progress)
     result.progress = [progress = options.progress, user = options.progress_user](
                           std::int64_t done, std::int64_t total) { return progress(user, done, total) == 0; };
+  return result;
+}
+
+api::TrainingOptions convert(const clade_training_options& options) {
+  api::TrainingOptions result;
+  if (options.preset) result.preset = options.preset;
+  if (options.steps != 0) result.steps = options.steps;
+  if (options.batch != 0) result.batch = options.batch;
+  if (options.learning_rate != 0.0) result.learning_rate = options.learning_rate;
+  result.clip_gradient = options.clip_gradient;
+  if (options.ema != 0.0) result.ema = options.ema < 0.0 ? 0.0 : options.ema;
+  result.seed = options.seed;
+  if (options.base_channels != 0) result.base_channels = options.base_channels;
+  if (options.residual_blocks != 0) result.residual_blocks = options.residual_blocks;
+  result.norm = text(options.norm);
+  result.plane = text(options.plane);
+  result.slice_axis = text(options.slice_axis);
+  result.intensity = text(options.intensity);
+  if (options.device) result.device = options.device;
+  result.threads = options.threads;
+  result.log = convert(options.log, options.log_user);
+  if (options.progress)
+    result.progress = [progress = options.progress, user = options.progress_user](const api::TrainingProgress& at) {
+      const clade_training_progress shown = {at.step,          at.steps, at.adversarial,
+                                             at.discriminator, at.cycle, at.gradient};
+      return progress(user, &shown) == 0;
+    };
   return result;
 }
 
@@ -242,6 +275,18 @@ clade_status clade_volume_write(const char* path, const clade_geometry* geometry
   return guard(nullptr, [&] {
     require(path, "path is NULL");
     api::write_nifti(path, convert(geometry, voxels));
+  });
+}
+
+clade_status clade_train(int32_t count, const clade_geometry* geometries, const float* const* voxels, const char* path,
+                         const clade_training_options* options) {
+  return guard(nullptr, [&] {
+    require(path, "path is NULL");
+    require(count >= 0 && (count == 0 || (geometries && voxels)), "no geometries or voxels for the volumes");
+    const api::TrainingOptions given = convert(complete(options));
+    std::vector<api::Volume> volumes;
+    for (int32_t v = 0; v < count; ++v) volumes.push_back(convert(geometries + v, voxels[v]));
+    api::train(std::move(volumes), path, given);
   });
 }
 

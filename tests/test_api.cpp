@@ -446,3 +446,67 @@ TEST_CASE("a model is trained on volumes in memory", "[api]") {
   options.preset = "pet";
   CHECK(error_of(api::Status::usage, [&] { api::train(volumes(), file, options); }).find("pet") != std::string::npos);
 }
+
+TEST_CASE("training through the C interface gives the bytes of the C++ one", "[api]") {
+  const TempDir folder;
+  const std::string file = folder / "model.safetensors", expected = folder / "expected.safetensors";
+  const clade::Volume source = clade::test::random_volume(clade::test::make_geometry({36, 40, 9}, {1.0, 1.0, 4.5}));
+  api::Volume volume;
+  volume.geometry.size = source.geometry.size;
+  volume.geometry.spacing = source.geometry.spacing;
+  volume.voxels = source.voxels;
+  api::TrainingOptions same;
+  same.device = "cpu";
+  same.preset = "ct";
+  same.base_channels = 2;
+  same.residual_blocks = 1;
+  same.steps = 3;
+  same.batch = 2;
+  same.seed = 9;
+  same.learning_rate = 1e-3;
+  same.clip_gradient = 0.5;
+  same.ema = 0.0;
+  same.norm = "instance";
+  same.intensity = "minmax";
+  api::train({volume, volume}, expected, same);
+
+  std::vector<std::int64_t> seen;
+  clade_training_options options = CLADE_TRAINING_OPTIONS_INIT;
+  options.device = "cpu";
+  options.preset = "ct";
+  options.base_channels = 2;
+  options.residual_blocks = 1;
+  options.steps = 3;
+  options.batch = 2;
+  options.seed = 9;
+  options.learning_rate = 1e-3;
+  options.clip_gradient = 0.5;
+  options.ema = -1.0;
+  options.norm = "instance";
+  options.intensity = "minmax";
+  options.progress_user = &seen;
+  options.progress = [](void* user, const clade_training_progress* progress) {
+    static_cast<std::vector<std::int64_t>*>(user)->push_back(progress->step);
+    return progress->cycle > 0.0 && progress->steps == 3 ? 0 : 1;
+  };
+  clade_geometry geometry = {};
+  for (int axis = 0; axis < 3; ++axis) {
+    geometry.size[axis] = source.geometry.size[static_cast<std::size_t>(axis)];
+    geometry.spacing[axis] = source.geometry.spacing[static_cast<std::size_t>(axis)];
+  }
+  const clade_geometry geometries[] = {geometry, geometry};
+  const float* const voxels[] = {source.voxels.data(), source.voxels.data()};
+  REQUIRE(clade_train(2, geometries, voxels, file.c_str(), &options) == CLADE_OK);
+  CHECK(seen == std::vector<std::int64_t>{1, 2, 3});
+  CHECK(clade::test::read_bytes(file) == clade::test::read_bytes(expected));
+
+  std::filesystem::remove(file);
+  options.progress = [](void*, const clade_training_progress* progress) { return progress->step == 2 ? 1 : 0; };
+  CHECK(clade_train(2, geometries, voxels, file.c_str(), &options) == CLADE_INTERRUPTED);
+  CHECK_FALSE(std::filesystem::exists(file));
+  CHECK(clade_train(0, nullptr, nullptr, file.c_str(), &options) == CLADE_ERROR_INPUT);
+  CHECK(clade_train(1, geometries, nullptr, file.c_str(), &options) == CLADE_ERROR_USAGE);
+  options.norm = "batch";
+  CHECK(clade_train(2, geometries, voxels, file.c_str(), &options) == CLADE_ERROR_USAGE);
+  CHECK(std::string(clade_last_error(nullptr)).find("batch") != std::string::npos);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CLADE for C programs, and for languages that call C: super-resolution of a volume in memory. The library prints
- * nothing, keeps no global state, and never ends the process.
+/* CLADE for C programs, and for languages that call C: super-resolution of a volume in memory, and training on
+ * volumes in memory. The library prints nothing, keeps no global state, and never ends the process.
  *
  * Functions that can fail return a status and set their results on CLADE_OK only; clade_last_error() says more. Handles
  * are independent of each other. Threads may share a handle: their calls wait for each other. Text is UTF-8 and
@@ -24,7 +24,7 @@ typedef enum clade_status {
   CLADE_ERROR_MODEL = 4,     /* model invalid, or it does not fit */
   CLADE_ERROR_OUTPUT = 5,    /* a file cannot be written */
   CLADE_ERROR_DEVICE = 6,    /* device unavailable, or out of memory */
-  CLADE_ERROR_NUMERICAL = 7, /* the network made values that are not finite */
+  CLADE_ERROR_NUMERICAL = 7, /* the network made values that are not finite, or a training has such losses */
   CLADE_INTERRUPTED = 130    /* stopped by clade_model_cancel or by the progress callback */
 } clade_status;
 
@@ -87,11 +87,52 @@ typedef struct clade_options {
 #define CLADE_OPTIONS_INIT \
   { sizeof(clade_options), 0, 0, NULL, NULL, NULL, NULL, NULL, 0, 0.0, NULL }
 
+typedef struct clade_training_progress {
+  int64_t step;         /* steps done, this one included */
+  int64_t steps;        /* in all */
+  double adversarial;   /* of the super-resolver */
+  double discriminator; /* of its judge */
+  double cycle;         /* |G_X(G_Y(y)) - y| */
+  double gradient;      /* gradient map of the same cycle */
+} clade_training_progress;
+/* After each step. Returns 0 to go on; anything else stops the training. */
+typedef int (*clade_training_callback)(void* user, const clade_training_progress* progress);
+
+/* How a model is trained. Start from CLADE_TRAINING_OPTIONS_INIT; what is 0 or NULL is as clade_train has it. */
+typedef struct clade_training_options {
+  size_t struct_size;    /* sizeof(clade_training_options) */
+  const char* preset;    /* mri or ct; NULL: mri */
+  int64_t steps;         /* 0: 20000 */
+  uint64_t seed;         /* the same seed, volumes and options give the same bytes */
+  int32_t batch;         /* pairs of patches a step */
+  int32_t base_channels; /* of the networks; 0: 64 */
+  int32_t residual_blocks;
+  int32_t threads; /* 0: all processors of this process */
+  double learning_rate;
+  double clip_gradient;   /* largest norm of the gradients of each optimiser; 0: any */
+  double ema;             /* decay of the average of the weights that the model holds; negative: no average */
+  const char* norm;       /* demod or instance */
+  const char* plane;      /* low-resolution plane: sagittal, coronal or axial */
+  const char* slice_axis; /* axis across the slices: i, j or k; NULL: the one with the largest spacing */
+  const char* intensity;  /* minmax, percentile:LO,HI or window:LO,HI */
+  const char* device;     /* auto, cpu, cuda or cuda:N; NULL: auto */
+  clade_log_callback log;
+  void* log_user;
+  clade_training_callback progress;
+  void* progress_user;
+} clade_training_options;
+#define CLADE_TRAINING_OPTIONS_INIT                                                                                  \
+  {                                                                                                                  \
+    sizeof(clade_training_options), NULL, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+        NULL, NULL                                                                                                   \
+  }
+
 /* "MAJOR.MINOR.PATCH" */
 const char* clade_version(void);
 
 /* What went wrong in the last call for `model` that failed; with NULL, in the last such call of this thread that has no
- * model (clade_model_load, clade_volume_*). Empty when none did. The text stays until this thread calls this again. */
+ * model (clade_model_load, clade_volume_*, clade_train). Empty when none did. The text stays until this thread calls
+ * this again. */
 const char* clade_last_error(clade_model* model);
 
 /* Loads a .safetensors file. `options` may be NULL. */
@@ -123,6 +164,12 @@ void clade_volume_free(clade_volume* volume);
 clade_status clade_volume_read(const char* path, clade_volume** volume);
 /* Writes a NIfTI file of float32 voxels, whole or not at all; replaces a file that is there. */
 clade_status clade_volume_write(const char* path, const clade_geometry* geometry, const float* voxels);
+
+/* Trains a model on `count` volumes, copies of which are held meanwhile, and writes it to `path`, whole or not at all;
+ * replaces a file that is there. A training that is stopped writes nothing: for runs of hours the program clade_train
+ * is better, whose runs can be resumed. `options` may be NULL. */
+clade_status clade_train(int32_t count, const clade_geometry* geometries, const float* const* voxels, const char* path,
+                         const clade_training_options* options);
 
 #ifdef __cplusplus
 }
