@@ -269,9 +269,9 @@ void write_checksum(const std::filesystem::path& path, std::size_t position, con
   CLADE_CHECK(file, ErrorCode::output, "cannot write ", path.string());
 }
 
-/// values_of(tensor) gives the values of one of the file's tensors.
-template <class File, class ValuesOf>
-void write_file(const std::filesystem::path& path, const File& file, const ValuesOf& values_of) {
+/// visit(tensor, sink) hands the values of one of the file's tensors to the sink.
+template <class File, class Visit>
+void write_file(const std::filesystem::path& path, const File& file, const Visit& visit) {
   const std::string header = make_header(file);
   write_atomically(path, [&](const std::filesystem::path& temporary) {
     ByteWriter writer(temporary, Compression::none, path);
@@ -284,10 +284,13 @@ void write_file(const std::filesystem::path& path, const File& file, const Value
     write(&size, sizeof(size));
     write(header.data(), header.size());
     for (const auto& [name, tensor] : file.tensors) {
-      decltype(auto) values = values_of(tensor);
-      CLADE_CHECK(values.size() * sizeof(float) == byte_count(tensor.shape), ErrorCode::internal, "tensor ", name,
-                  " has ", values.size(), " values, which is not its shape");
-      write(values.data(), values.size() * sizeof(float));
+      std::uint64_t written = 0;
+      visit(tensor, [&](std::span<const float> values) {
+        write(values.data(), values.size_bytes());
+        written += values.size_bytes();
+      });
+      CLADE_CHECK(written == byte_count(tensor.shape), ErrorCode::internal, "tensor ", name, " has ", written,
+                  " bytes, which is not its shape");
     }
     writer.close();
     write_checksum(temporary, kLengthField + checksum_position(header), sum.digits());
@@ -310,20 +313,26 @@ TensorFile read_safetensors(const std::filesystem::path& path, ErrorCode code) {
   }
 }
 
+HostTensor load(const LazyTensor& tensor) {
+  HostTensor made{tensor.shape, {}};
+  tensor.values([&](std::span<const float> part) { made.values.insert(made.values.end(), part.begin(), part.end()); });
+  return made;
+}
+
 std::map<std::string, HostTensor> load(const std::map<std::string, LazyTensor>& tensors) {
   std::map<std::string, HostTensor> loaded;
-  for (const auto& [name, tensor] : tensors) loaded[name] = {tensor.shape, tensor.values()};
+  for (const auto& [name, tensor] : tensors) loaded[name] = load(tensor);
   return loaded;
 }
 
 TensorFile load(const LazyTensorFile& file) { return {load(file.tensors), file.metadata}; }
 
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
-  write_file(path, file, [](const HostTensor& tensor) -> const std::vector<float>& { return tensor.values; });
+  write_file(path, file, [](const HostTensor& tensor, const auto& sink) { sink(tensor.values); });
 }
 
 void write_safetensors(const std::filesystem::path& path, const LazyTensorFile& file) {
-  write_file(path, file, [](const LazyTensor& tensor) { return tensor.values(); });
+  write_file(path, file, [](const LazyTensor& tensor, const auto& sink) { tensor.values(sink); });
 }
 
 }  // namespace clade

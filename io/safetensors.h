@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,10 +29,13 @@ struct TensorFile {
   const HostTensor& at(const std::string& name, ErrorCode code = ErrorCode::model) const;
 };
 
+/// Takes consecutive values of a tensor.
+using ValueSink = std::function<void(std::span<const float>)>;
+
 /// A tensor whose values are made when they are needed: a training's state is as large as the training itself.
 struct LazyTensor {
   std::vector<std::int64_t> shape;
-  std::function<std::vector<float>()> values;
+  std::function<void(const ValueSink&)> values;  ///< hands them over, in order, in parts of any size
 };
 
 struct LazyTensorFile {
@@ -40,6 +44,7 @@ struct LazyTensorFile {
 };
 
 /// Makes all values.
+HostTensor load(const LazyTensor& tensor);
 std::map<std::string, HostTensor> load(const std::map<std::string, LazyTensor>& tensors);
 TensorFile load(const LazyTensorFile& file);
 
@@ -51,7 +56,7 @@ TensorFile read_safetensors(const std::filesystem::path& path, ErrorCode code = 
 /// Writes a file with a checksum, whole or not at all; the header is padded so that data starts at a multiple of 8. The
 /// bytes depend on the contents only. Throws Error(output).
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
-/// The same with one tensor in memory at a time.
+/// The same with one part of a tensor in memory at a time.
 void write_safetensors(const std::filesystem::path& path, const LazyTensorFile& file);
 
 }  // namespace clade

@@ -19,18 +19,20 @@ std::vector<std::int64_t> file_shape(const Shape& shape) {
 // Values of one net of a parameter.
 std::int64_t net_size(const Parameter& parameter) { return parameter.shape.size() / parameter.shape[0]; }
 
-// Calls visit(index in the file tensor, index in the values of the net) for every value.
+// The values of a net are slabs, as many as its first extent, each with its values in an order that kernels like. Calls
+// visit(index in the file's slab, index in ours) for every value of a slab.
+std::int64_t slab_count(const Parameter& parameter) { return parameter.shape.rank() == 2 ? 1 : parameter.shape[1]; }
+
 template <class Visit>
-void for_each_value(const Parameter& parameter, const Visit& visit) {
+void for_each_value_of_slab(const Parameter& parameter, const Visit& visit) {
   const Shape& s = parameter.shape;
   if (s.rank() == 2) {
     for (std::int64_t c = 0; c < s[1]; ++c) visit(c, c);
     return;
   }
   const std::int64_t taps = s[2] * s[3];
-  for (std::int64_t d0 = 0; d0 < s[1]; ++d0)
-    for (std::int64_t tap = 0; tap < taps; ++tap)
-      for (std::int64_t d1 = 0; d1 < s[4]; ++d1) visit((d0 * s[4] + d1) * taps + tap, (d0 * taps + tap) * s[4] + d1);
+  for (std::int64_t tap = 0; tap < taps; ++tap)
+    for (std::int64_t d1 = 0; d1 < s[4]; ++d1) visit(d1 * taps + tap, tap * s[4] + d1);
 }
 
 std::string print(const std::vector<std::int64_t>& shape) {
@@ -83,7 +85,7 @@ void ParameterBlock::export_to(Stream& stream, std::map<std::string, LazyTensor>
   for (const Parameter& parameter : parameters_)
     for (int net = 0; net < nets(); ++net)
       tensors[nets_[static_cast<std::size_t>(net)] + "." + parameter.name + suffix] = {
-          file_shape(parameter.shape), [&stream, &block, &parameter, net] {
+          file_shape(parameter.shape), [&stream, &block, &parameter, net](const ValueSink& sink) {
             const std::int64_t size = net_size(parameter);
             const float* own = block.view(parameter.offset + net * size, {size}).data;
             std::vector<float> copy;
@@ -91,11 +93,13 @@ void ParameterBlock::export_to(Stream& stream, std::map<std::string, LazyTensor>
               copy = block.values(stream, parameter.offset + net * size, size);
               own = copy.data();
             }
-            std::vector<float> values(static_cast<std::size_t>(size));
-            for_each_value(parameter, [&](std::int64_t file, std::int64_t inside) {
-              values[static_cast<std::size_t>(file)] = own[inside];
-            });
-            return values;
+            std::vector<float> slab(static_cast<std::size_t>(size / slab_count(parameter)));
+            for (std::int64_t s = 0; s < slab_count(parameter); ++s, own += slab.size()) {
+              for_each_value_of_slab(parameter, [&](std::int64_t file, std::int64_t inside) {
+                slab[static_cast<std::size_t>(file)] = own[inside];
+              });
+              sink(slab);
+            }
           }};
 }
 
@@ -115,9 +119,10 @@ int ParameterBlock::import_from(Stream& stream, const std::map<std::string, Host
       CLADE_CHECK(tensor.shape == file_shape(parameter.shape), ErrorCode::model, "tensor ", name, " is ",
                   print(tensor.shape), ", expected ", print(file_shape(parameter.shape)));
       float* own = values.data() + parameter.offset + net * net_size(parameter);
-      for_each_value(parameter, [&](std::int64_t file, std::int64_t inside) {
-        own[inside] = tensor.values[static_cast<std::size_t>(file)];
-      });
+      const std::int64_t slab = net_size(parameter) / slab_count(parameter);
+      const float* given = tensor.values.data();
+      for (std::int64_t s = 0; s < slab_count(parameter); ++s, own += slab, given += slab)
+        for_each_value_of_slab(parameter, [&](std::int64_t file, std::int64_t inside) { own[inside] = given[file]; });
       ++found;
     }
   block.assign(stream, values);

@@ -161,7 +161,7 @@ struct Trainer::Impl {
 
   LazyTensor save_pool(const Tensor& pool) const {
     return {{pooled_count(), 1, config.patch, config.patch},
-            [this, &pool] { return pool.values(stream, 0, pooled_count() * pixels()); }};
+            [this, &pool](const ValueSink& sink) { sink(pool.values(stream, 0, pooled_count() * pixels())); }};
   }
   void load_pool(const HostTensor& images, Tensor& pool) const {
     CLADE_CHECK((images.shape == std::vector<std::int64_t>{pooled_count(), 1, config.patch, config.patch}),

@@ -21,8 +21,8 @@ TrainConfig tiny_config(double ema) {
 
 const std::string kTensor = "generator_x.residual.0.conv1.weight";
 
-std::vector<float> trained_weights(const Trainer& trainer) { return trainer.state().tensors.at(kTensor).values(); }
-std::vector<float> model_weights(const Trainer& trainer) { return trainer.weights().at(kTensor).values(); }
+std::vector<float> trained_weights(const Trainer& trainer) { return load(trainer.state().tensors.at(kTensor)).values; }
+std::vector<float> model_weights(const Trainer& trainer) { return load(trainer.weights().at(kTensor)).values; }
 
 }  // namespace
 
@@ -86,7 +86,7 @@ TEST_CASE("clipping bounds the gradients of each optimiser, in the weights thems
     std::vector<double> expected(tensor.values.begin(), tensor.values.end());
     for (double& value : expected) value *= share;
     // Gradients that an instance norm takes away are rounding errors, and so are their differences.
-    const std::vector<float> moment = state.tensors.at(name + ".exp_avg").values();
+    const std::vector<float> moment = load(state.tensors.at(name + ".exp_avg")).values;
     double largest = 0.0;
     for (std::size_t i = 0; i < moment.size(); ++i) largest = std::max(largest, std::abs(moment[i] - expected[i]));
     CHECK(largest < 1e-5 * length);

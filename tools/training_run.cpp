@@ -69,12 +69,13 @@ std::int64_t read_counter(const TensorFile& state, const char* key) {
 // update after the last finite loss can make such values.
 LazyTensorFile finite(LazyTensorFile file, std::int64_t step) {
   for (auto& [name, tensor] : file.tensors)
-    tensor.values = [name = name, step, make = std::move(tensor.values)] {
-      std::vector<float> values = make();
-      CLADE_CHECK(std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }),
-                  ErrorCode::numerical, "step ", step, ": the tensor ", name,
-                  " has values that are not finite; the last checkpoint is kept");
-      return values;
+    tensor.values = [name = name, step, make = std::move(tensor.values)](const ValueSink& sink) {
+      make([&](std::span<const float> values) {
+        CLADE_CHECK(std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }),
+                    ErrorCode::numerical, "step ", step, ": the tensor ", name,
+                    " has values that are not finite; the last checkpoint is kept");
+        sink(values);
+      });
     };
   return file;
 }
