@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tools/json_integer.h"
 
 namespace clade {
 
@@ -48,7 +49,7 @@ std::optional<std::int64_t> best_epoch(const std::filesystem::path& lines, const
   for (std::string line; std::getline(in, line);) {
     try {
       const nlohmann::json scores = nlohmann::json::parse(line);
-      EpochScores& epoch = epochs[scores.at("epoch").get<std::int64_t>()];
+      EpochScores& epoch = epochs[integer_at<std::int64_t>(scores, "epoch")];
       const nlohmann::json &piqe = scores.at(kPiqe), &fidelity = scores.at("fidelity_rmse");
       if (piqe.is_null() || fidelity.is_null()) {
         epoch.complete = false;
@@ -57,6 +58,8 @@ std::optional<std::int64_t> best_epoch(const std::filesystem::path& lines, const
       epoch.piqe += piqe.get<double>();
       epoch.fidelity = std::max(epoch.fidelity, fidelity.get<double>());
     } catch (const nlohmann::json::exception& error) {
+      fail(ErrorCode::model, lines.string(), ": ", error.what());
+    } catch (const Error& error) {
       fail(ErrorCode::model, lines.string(), ": ", error.what());
     }
   }

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
+#include "tools/json_integer.h"
 
 namespace clade {
 
@@ -230,7 +231,7 @@ ScoreSheet sheet_from_json(const std::string& text) {
     sheet.subjects = json.at("subjects").get<std::vector<std::string>>();
     for (const auto& entry : json.at("metrics")) {
       Metric metric{entry.at("name"), entry.at("unit"), parse_better(entry.at("better").get<std::string>()),
-                    entry.at("decimals").get<int>()};
+                    integer_at<int>(entry, "decimals", 0, kMostDecimals)};
       CLADE_CHECK(entry.at("methods").size() == sheet.methods.size(), ErrorCode::input, metric.name, " has ",
                   entry.at("methods").size(), " methods, expected ", sheet.methods.size());
       std::vector<std::vector<std::optional<double>>> values;

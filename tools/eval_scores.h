@@ -29,6 +29,8 @@ const char* better_text(Better better);
 /// The inverse of better_text(). Throws Error(input) for other texts.
 Better parse_better(const std::string& text);
 
+inline constexpr int kMostDecimals = 17;  ///< more are not in a double
+
 struct Metric {
   std::string name;
   std::string unit;  ///< empty for none

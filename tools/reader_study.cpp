@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/philox.h"
+#include "tools/json_integer.h"
 
 namespace clade {
 
@@ -100,8 +101,9 @@ ReaderKey parse_reader_key(const std::string& text) {
     key.subjects = json.at("subjects").get<std::vector<std::string>>();
     std::vector<std::size_t> subjects;
     for (const auto& entry : json.at("cases")) {
-      key.cases.push_back(
-          {entry.at("subject_index").get<std::size_t>(), entry.at("method_indices").get<std::vector<std::size_t>>()});
+      key.cases.push_back({integer_at<std::size_t>(entry, "subject_index"), {}});
+      for (const auto& method : entry.at("method_indices"))
+        key.cases.back().methods.push_back(integer<std::size_t>(method, "method_indices"));
       subjects.push_back(key.cases.back().subject);
       CLADE_CHECK(is_order(key.cases.back().methods, key.methods.size()), ErrorCode::input, "case ", key.cases.size(),
                   " does not have every method once");

@@ -2,6 +2,7 @@
 #include "tools/score_file.h"
 
 #include "core/error.h"
+#include "tools/json_integer.h"
 
 namespace clade {
 
@@ -29,7 +30,7 @@ std::vector<NamedScores> named_scores_from_json(const std::string& text) {
     std::vector<Metric> metrics;
     for (const Json& entry : json.at("metrics"))
       metrics.push_back({entry.at("name"), entry.at("unit"), parse_better(entry.at("better").get<std::string>()),
-                         entry.at("decimals").get<int>()});
+                         integer_at<int>(entry, "decimals", 0, kMostDecimals)});
     std::vector<NamedScores> volumes;
     for (const Json& entry : json.at("volumes")) {
       NamedScores volume{entry.at("name"), {{}, entry.at("details")}};

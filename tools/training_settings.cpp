@@ -2,6 +2,7 @@
 #include "tools/training_settings.h"
 
 #include "core/version.h"
+#include "tools/json_integer.h"
 
 namespace clade {
 
@@ -18,6 +19,10 @@ template <class T>
 std::optional<T> optional_at(const nlohmann::json& json, const char* key) {
   const nlohmann::json& value = json.at(key);
   return value.is_null() ? std::optional<T>() : value.get<T>();
+}
+
+std::optional<std::int64_t> optional_integer_at(const nlohmann::json& json, const char* key) {
+  return json.at(key).is_null() ? std::optional<std::int64_t>() : integer_at<std::int64_t>(json, key);
 }
 
 }  // namespace
@@ -70,8 +75,8 @@ TrainingSettings settings_from_json(const nlohmann::json& json) {
     TrainConfig& train = s.train;
     s.preset = json.at("preset").get<std::string>();
     train.generator.norm = parse_norm(json.at("norm").get<std::string>());
-    train.generator.base_channels = json.at("base_channels").get<int>();
-    train.generator.residual_blocks = json.at("residual_blocks").get<int>();
+    train.generator.base_channels = integer_at<int>(json, "base_channels");
+    train.generator.residual_blocks = integer_at<int>(json, "residual_blocks");
     train.generator.upsampling = parse_upsampling(json.at("upsample").get<std::string>());
     train.loss.adversarial = parse_adversarial(json.at("adversarial").get<std::string>());
     train.loss.gradient_form = parse_gradient_form(json.at("gradient_form").get<std::string>());
@@ -79,22 +84,22 @@ TrainingSettings settings_from_json(const nlohmann::json& json) {
     train.loss.lambda_identity = json.at("lambda_identity").get<double>();
     train.loss.lambda_gradient = json.at("lambda_gradient").get<double>();
     train.learning_rate = json.at("learning_rate").get<double>();
-    train.batch = json.at("batch").get<int>();
+    train.batch = integer_at<int>(json, "batch");
     train.ema = json.value("ema", 0.0);
     train.clip = json.value("clip_gradient", 0.0);
-    train.pool = json.at("pool").get<int>();
+    train.pool = integer_at<int>(json, "pool");
     train.precision = parse_precision(json.value("precision", name(train.precision)));
-    train.patch = json.at("patch").get<int>();
-    train.seed = json.at("seed").get<std::uint64_t>();
-    s.patches_per_slice = json.at("patches_per_slice").get<int>();
+    train.patch = integer_at<int>(json, "patch");
+    train.seed = integer_at<std::uint64_t>(json, "seed");
+    s.patches_per_slice = integer_at<int>(json, "patches_per_slice");
     s.foreground = json.at("foreground").get<double>();
     s.range = json.at("range").get<double>();
     s.intensity = IntensityRule::parse(json.at("intensity").get<std::string>());
-    s.stride = json.at("stride").get<int>();
+    s.stride = integer_at<int>(json, "stride");
     if (const auto plane = optional_at<std::string>(json, "plane")) s.plane = parse_plane(*plane);
     if (const auto axis = optional_at<std::string>(json, "slice_axis")) s.slice_axis = parse_axis(*axis);
-    s.epochs = optional_at<std::int64_t>(json, "epochs");
-    s.steps = optional_at<std::int64_t>(json, "steps");
+    s.epochs = optional_integer_at(json, "epochs");
+    s.steps = optional_integer_at(json, "steps");
     s.init = json.at("init").get<std::string>();
     s.inputs = json.at("inputs").get<std::vector<std::string>>();
     s.nan_is_background = json.value("nan_is_background", false);
