@@ -30,17 +30,25 @@ std::string str(const Parts&... parts) {
   return std::move(out).str();
 }
 
-/// An error with a code and a chain of context lines, outermost context first:
+/// `text` with '?' for control characters: names and values of files go into messages, line feeds and escapes of
+/// terminals among them.
+inline std::string printable(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text;
+}
+
+/// An error with a code and a one-line message, a chain of contexts with the outermost first:
 /// "super-resolving case07.nii.gz: reading header: dim[0] is 2, expected 3".
 class Error : public std::exception {
  public:
-  Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  Error(ErrorCode code, std::string message) : code_(code), message_(printable(std::move(message))) {}
 
   ErrorCode code() const noexcept { return code_; }
   const char* what() const noexcept override { return message_.c_str(); }
 
   /// Puts "context: " in front of the message.
-  void add_context(const std::string& context) { message_ = context + ": " + message_; }
+  void add_context(const std::string& context) { message_ = printable(context) + ": " + message_; }
 
  private:
   ErrorCode code_;

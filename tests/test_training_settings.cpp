@@ -39,6 +39,15 @@ TEST_CASE("numbers of config.json that its integers cannot hold are refused", "[
   refused("patch", "\"32\"");
 }
 
+TEST_CASE("messages are one line, whatever a file says", "[settings]") {
+  json changed = json::parse(to_json(TrainingSettings{}).dump());
+  changed["adversarial"] = "lsg\n\x1b[2J";
+  CHECK(error_of(ErrorCode::model, [&] { settings_from_json(changed); }).find("'lsg??[2J'") != std::string::npos);
+  Error error(ErrorCode::input, "caf\xc3\xa9");  // letters beyond ASCII stay
+  error.add_context("a\nb");
+  CHECK(std::string(error.what()) == "a?b: caf\xc3\xa9");
+}
+
 TEST_CASE("integers of JSON are taken within their bounds", "[settings]") {
   CHECK(integer<int>(json(-3), "x") == -3);
   CHECK(integer<std::uint8_t>(json(255), "x") == 255);

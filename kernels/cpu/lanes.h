@@ -166,6 +166,12 @@ inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t dept
   // As many sums in flight as registers hold and latency asks for: six rows by two vectors of sixteen registers, eight
   // rows of large ones. Four rows are better than two, so without the latter eight are taken as four and four.
 #if defined(__AVX512F__)
+  // Nine at a time take care of a rest, such as of the 3 x 3 pixels that a patch is for the discriminator's last layers.
+  std::int64_t nines = rows % kRowsAtOnce <= rows / kRowsAtOnce ? rows % kRowsAtOnce : 0;
+  for (; nines > 0; --nines) {
+    detail::multiply_rows<kRowsAtOnce + 1>(a, b, depth, c, c_step);
+    advance(kRowsAtOnce + 1);
+  }
   while (rows >= kRowsAtOnce) {
     detail::multiply_rows<kRowsAtOnce>(a, b, depth, c, c_step);
     advance(kRowsAtOnce);
