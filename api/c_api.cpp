@@ -285,6 +285,7 @@ clade_status clade_train(int32_t count, const clade_geometry* geometries, const 
     require(count >= 0 && (count == 0 || (geometries && voxels)), "no geometries or voxels for the volumes");
     const api::TrainingOptions given = convert(complete(options));
     std::vector<api::Volume> volumes;
+    volumes.reserve(static_cast<std::size_t>(count));
     for (int32_t v = 0; v < count; ++v) volumes.push_back(convert(geometries + v, voxels[v]));
     api::train(std::move(volumes), path, given);
   });

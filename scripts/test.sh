@@ -4,7 +4,7 @@
 # CUDA kernels are compiled too, and tested where there is a GPU), then the CUDA kernels in emulation under
 # AddressSanitizer and UndefinedBehaviorSanitizer. With CI set, warnings are errors, CUDA kernels are compiled for one
 # architecture, to save minutes, the tests of threads run once more as Clang compiles them, under ThreadSanitizer, each
-# fuzz target runs for some seconds, and the static checks of check_style.sh must find nothing.
+# fuzz target runs for some seconds, and the quick static checks of check_style.sh must find nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,5 +34,5 @@ cmake -S . -B build-threads -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_
 cmake --build build-threads --target clade_thread_tests
 build-threads/tests/clade_thread_tests
 
-scripts/fuzz.sh 10
-scripts/check_style.sh build-threads
+scripts/fuzz.sh 5
+scripts/check_style.sh --quick build-threads
