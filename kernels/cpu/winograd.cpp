@@ -8,13 +8,14 @@
 #include <atomic>
 #include <vector>
 
+#include "kernels/cpu/winograd_schemes.h"
+#include "kernels/cpu/winograd_tiles.h"
 #include "kernels/cpu/winograd_transforms.h"
 
 namespace clade::kernels::cpu {
 
 namespace {
 
-constexpr std::int64_t kTaps = 9;
 // Tiles in work at once: enough to use transformed weights often, few enough for their transforms to stay in the cache.
 constexpr std::int64_t kChunkTiles = 256;
 // Panels that pass by one of the P parts of the transformed weights while it is in the L1 cache.
@@ -24,75 +25,22 @@ constexpr std::int64_t kPanelsAtOnce = 2;
 // 4 KiB share a set of the L1 cache, and a transform touches all parts at once.
 constexpr std::int64_t padded(std::int64_t size) { return size + kPanel; }
 
-/// Where the tiles of an image lie along one axis.
-template <class Scheme>
-class Axis {
- public:
-  Axis(int extent, PadMode mode)
-      : extent_(Scheme::kUpsamples ? 2 * extent : extent),
-        count_(Scheme::kUpsamples ? extent : (extent + Scheme::kOutputs - 1) / Scheme::kOutputs) {
-    const int step = Scheme::kUpsamples ? 1 : Scheme::kOutputs;
-    for (int t = 0; t < count_; ++t)
-      for (int i = 0; i < Scheme::kInputs; ++i) {
-        const int position = t * step + i - 1;
-        // What lies further out than the border reaches only outputs that do not exist.
-        sources_.push_back(position > extent ? -1 : padded_index(position, extent, mode));
-      }
-  }
-  int tiles() const { return count_; }
-  /// Pixel that position i of a tile reads, -1 for a zero.
-  int source(int tile, int i) const { return sources_[static_cast<std::size_t>(tile * Scheme::kInputs + i)]; }
-  /// Output i of a tile, -1 beyond the edge.
-  int output(int tile, int i) const {
-    const int position = tile * Scheme::kOutputs + i;
-    return position < extent_ ? position : -1;
-  }
-
- private:
-  int extent_;  // of the output
-  int count_;
-  std::vector<int> sources_;
-};
-
-/// The images [nets, n, h, w, channels] of one array or of several, whose samples are numbered through.
-class Images {
- public:
-  explicit Images(std::int64_t image_size) : image_size_(image_size) {}
-  Images(const float* data, std::int64_t samples, std::int64_t image_size) : Images(image_size) { add(data, samples); }
-  void add(const float* data, std::int64_t samples) {
-    parts_.push_back({data, parts_.empty() ? 0 : parts_.back().end, samples});
-    parts_.back().end = parts_.back().first + samples;
-  }
-  const float* at(std::int64_t net, std::int64_t sample) const {
-    std::size_t part = 0;
-    while (sample >= parts_[part].end) ++part;
-    const Part& from = parts_[part];
-    return from.data + (net * (from.end - from.first) + sample - from.first) * image_size_;
-  }
-
- private:
-  struct Part {
-    const float* data;
-    std::int64_t first, end;  // samples
-  };
-  std::int64_t image_size_;
-  std::vector<Part> parts_;
-};
-
 template <class Scheme>
 class Winograd {
   static constexpr int I = Scheme::kInputs;
   static constexpr int T = Scheme::kProducts;
   static constexpr int M = Scheme::kOutputs;
+  static constexpr int K = Scheme::kTaps;
   static constexpr int P = T * T;
+  static constexpr std::int64_t kTaps = K * K;
 
  public:
   Winograd(Stream& stream, const ConvShape& shape)
       : stream_(stream),
         shape_(shape),
         // Behind upsampling, what a mirrored border reads is the edge pixel itself.
-        rows_(shape.h, Scheme::kUpsamples ? PadMode::replicate : shape.pad_mode),
-        columns_(shape.w, Scheme::kUpsamples ? PadMode::replicate : shape.pad_mode),
+        rows_(shape.h, shape.out_h(), Scheme::kUpsamples ? PadMode::replicate : shape.pad_mode),
+        columns_(shape.w, shape.out_w(), Scheme::kUpsamples ? PadMode::replicate : shape.pad_mode),
         per_image_(std::int64_t{rows_.tiles()} * columns_.tiles()) {}
 
   void forward(const float* image, const float* w, const Epilogue& epilogue, float* y) {
@@ -263,10 +211,14 @@ class Winograd {
   /// Eight channels of the pixels that a tile reads.
   void load_tile(const Images& x, const Place& at, std::int64_t channel, Lanes (&tile)[I][I]) const {
     const float* image = x.at(at.net, at.sample) + channel;
+    const int* rows = rows_.sources(at.row);
+    const int* columns = columns_.sources(at.column);
+#pragma GCC unroll 8
     for (int i = 0; i < I; ++i)
+#pragma GCC unroll 8
       for (int j = 0; j < I; ++j) {
-        const int row = rows_.source(at.row, i), column = columns_.source(at.column, j);
-        tile[i][j] = row < 0 || column < 0 ? Lanes{} : load(image + (std::int64_t{row} * shape_.w + column) * cin());
+        const bool inside = rows[i] >= 0 && columns[j] >= 0;
+        tile[i][j] = inside ? load(image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin()) : Lanes{};
       }
   }
 
@@ -281,7 +233,7 @@ class Winograd {
         Lanes tile[I][I], transformed[T][T];
         load_tile(x, place(net, first, begin + i), channel, tile);
         transform(Scheme::kInput, tile, transformed);
-        for (int p = 0; p < P; ++p) turned[p][i] = transformed[p / T][p % T];
+        store_parts(transformed, reinterpret_cast<float*>(&turned[0][i]), kPanel * kLanes);
       }
       for (int p = 0; p < P; ++p)
         for (int half = 0; half < kPanel; half += kLanes) {
@@ -302,7 +254,7 @@ class Winograd {
         Lanes tile[I][I], transformed[T][T];
         load_tile(x, place(net, first, i), channel + half, tile);
         transform(Scheme::kInput, tile, transformed);
-        for (int p = 0; p < P; ++p) store(out + p * step + i * kPanel + half, transformed[p / T][p % T]);
+        store_parts(transformed, out + i * kPanel + half, step);
       }
   }
 
@@ -328,27 +280,42 @@ class Winograd {
       const float* image = dy.at(net, at.sample);
       for (std::int64_t channel = 0; channel < cout(); channel += kLanes) {
         Lanes outputs[M][M], transformed[T][T];
+#pragma GCC unroll 8
         for (int i = 0; i < M; ++i)
+#pragma GCC unroll 8
           for (int j = 0; j < M; ++j) {
             const int y = rows_.output(at.row, i), x = columns_.output(at.column, j);
             outputs[i][j] =
                 y < 0 || x < 0 ? Lanes{} : load(image + (std::int64_t{y} * shape_.out_w() + x) * cout() + channel);
           }
         transform(kSpread.value, outputs, transformed);
-        float* to = out + net * P * step + (channel / block * tiles + tile) * row + channel % block;
-        for (int p = 0; p < P; ++p) store(to + p * step, transformed[p / T][p % T]);
+        store_parts(transformed, out + net * P * step + (channel / block * tiles + tile) * row + channel % block, step);
       }
     });
     return {out, step, tiles, row};
   }
 
-  /// Asks for 16 channels of a filter's taps ahead of their use. They lie in nine rows, more than hardware follows.
+  /// Asks for 16 channels of a filter's taps ahead of their use. They lie in more rows than hardware follows.
   static void prefetch_filter(const float* w, std::int64_t channels) {
     for (int tap = 0; tap < kTaps; ++tap) __builtin_prefetch(w + tap * channels);
   }
 
-  static void load_filter(const float* w, std::int64_t channels, Lanes (&filter)[3][3]) {
-    for (int tap = 0; tap < kTaps; ++tap) filter[tap / 3][tap % 3] = load(w + tap * channels);
+  // The parts of a transform, `step` floats apart. Loops that are not unrolled would keep them in memory.
+  static void store_parts(const Lanes (&parts)[T][T], float* to, std::int64_t step) {
+#pragma GCC unroll 8
+    for (int i = 0; i < T; ++i)
+#pragma GCC unroll 8
+      for (int j = 0; j < T; ++j, to += step) store(to, parts[i][j]);
+  }
+  static void load_parts(const float* from, std::int64_t step, Lanes (&parts)[T][T]) {
+#pragma GCC unroll 8
+    for (int i = 0; i < T; ++i)
+#pragma GCC unroll 8
+      for (int j = 0; j < T; ++j, from += step) parts[i][j] = load(from);
+  }
+
+  static void load_filter(const float* w, std::int64_t channels, Lanes (&filter)[K][K]) {
+    for (int tap = 0; tap < kTaps; ++tap) filter[tap / K][tap % K] = load(w + tap * channels);
   }
 
   /// [P][count][cin] of `count` filters.
@@ -357,10 +324,10 @@ class Winograd {
       for (std::int64_t channel = 0; channel < cin(); channel += kLanes) {
         if (channel % kPanel == 0)
           prefetch_filter(w + std::min(filter + 1, count - 1) * kTaps * cin() + channel, cin());
-        Lanes taps[3][3], transformed[T][T];
+        Lanes taps[K][K], transformed[T][T];
         load_filter(w + filter * kTaps * cin() + channel, cin(), taps);
         transform(Scheme::kWeight, taps, transformed);
-        for (int p = 0; p < P; ++p) store(out + p * step + filter * row + channel, transformed[p / T][p % T]);
+        store_parts(transformed, out + filter * row + channel, step);
       }
   }
 
@@ -370,10 +337,10 @@ class Winograd {
     for (std::int64_t filter = 0; filter < cout(); ++filter) {
       prefetch_filter(w + std::min(filter + kAhead, cout() - 1) * kTaps * cin(), cin());
       for (int half = 0; half < kPanel; half += kLanes) {
-        Lanes taps[3][3], transformed[T][T];
+        Lanes taps[K][K], transformed[T][T];
         load_filter(w + filter * kTaps * cin() + half, cin(), taps);
         transform(Scheme::kWeight, taps, transformed);
-        for (int p = 0; p < P; ++p) store(out + p * step + filter * kPanel + half, transformed[p / T][p % T]);
+        store_parts(transformed, out + filter * kPanel + half, step);
       }
     }
   }
@@ -385,7 +352,7 @@ class Winograd {
         Lanes blocks[M * M][kLanes];
         for (int lane = 0; lane < kLanes; ++lane) {
           Lanes in[T][T], out[M][M];
-          for (int p = 0; p < P; ++p) in[p / T][p % T] = load(products + p * step + (channel + lane) * kPanel + half);
+          load_parts(products + (channel + lane) * kPanel + half, step, in);
           transform(Scheme::kOutput, in, out);
           for (int o = 0; o < M * M; ++o) blocks[o][lane] = out[o / M][o % M];
         }
@@ -420,30 +387,33 @@ class Winograd {
     static constexpr auto kSpread = transpose(Scheme::kInput);
     const Place at = place(net, first, tile);
     float* image = dx + (at.net * shape_.n + at.sample) * input_size() + channel;
+    const int* rows = rows_.sources(at.row);
+    const int* columns = columns_.sources(at.column);
     for (int half = 0; half < kPanel; half += kLanes) {
       Lanes in[T][T], out[I][I];
-      for (int p = 0; p < P; ++p) in[p / T][p % T] = load(products + p * step + half);
+      load_parts(products + half, step, in);
       transform(kSpread.value, in, out);
+#pragma GCC unroll 8
       for (int i = 0; i < I; ++i)
+#pragma GCC unroll 8
         for (int j = 0; j < I; ++j) {
-          const int row = rows_.source(at.row, i), column = columns_.source(at.column, j);
-          if (row < 0 || column < 0) continue;
-          float* pixel = image + (std::int64_t{row} * shape_.w + column) * cin() + half;
+          if (rows[i] < 0 || columns[j] < 0) continue;
+          float* pixel = image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin() + half;
           store(pixel, load(pixel) + out[i][j]);
         }
     }
   }
 
-  /// Products [P] at `step` to nine taps of 16 input channels.
+  /// Products [P] at `step` to the taps of 16 input channels.
   void gather_weight_gradient(const float* products, std::int64_t step, WriteMode mode, float* dw) const {
     static constexpr auto kGather = transpose(Scheme::kWeight);
     for (int half = 0; half < kPanel; half += kLanes) {
-      Lanes in[T][T], taps[3][3];
-      for (int p = 0; p < P; ++p) in[p / T][p % T] = load(products + p * step + half);
+      Lanes in[T][T], taps[K][K];
+      load_parts(products + half, step, in);
       transform(kGather.value, in, taps);
       for (int tap = 0; tap < kTaps; ++tap) {
         float* target = dw + tap * cin() + half;
-        store(target, mode == WriteMode::overwrite ? taps[tap / 3][tap % 3] : load(target) + taps[tap / 3][tap % 3]);
+        store(target, mode == WriteMode::overwrite ? taps[tap / K][tap % K] : load(target) + taps[tap / K][tap % K]);
       }
     }
   }
@@ -459,6 +429,8 @@ template <class Body>
 void with_scheme(Stream& stream, const ConvShape& shape, int tile, const Body& body) {
   if (shape.kind == ConvKind::resize) {
     body(Winograd<TwoOutputsUpsampled>(stream, shape));
+  } else if (shape.k == 4) {
+    body(Winograd<ThreeOutputsOfFourTaps>(stream, shape));
   } else if (tile == 2) {
     body(Winograd<TwoOutputs>(stream, shape));
   } else {
@@ -468,17 +440,23 @@ void with_scheme(Stream& stream, const ConvShape& shape, int tile, const Body& b
 
 }  // namespace
 
-// Measured with bench_kernels on two cores, 256 channels of 8 x 8 pixels, against the direct product: few pixels do not
-// pay for the transforms of the weights, which are larger for larger tiles (docs/performance.md).
+// Measured with bench_kernels on two cores, 256 channels of 8 x 8 and 256 to 512 of 4 x 4 pixels (docs/performance.md):
+// few pixels do not pay for the transforms of the weights, which are larger for larger tiles. A forward pass wants 16
+// tiles at a time besides, and a weight gradient has two transforms that grow.
 int winograd_tile(const ConvShape& s, ConvPass pass) {
-  if (s.k != 3 || s.cin % kPanel != 0 || s.cout % kPanel != 0) return 0;
+  if (s.cin % kPanel != 0 || s.cout % kPanel != 0) return 0;
   if (s.kind == ConvKind::resize) return 2;  // fewer products, and transforms that only add
-  const bool fits = s.kind == ConvKind::direct && s.stride == 1 && s.pad == 1;
-  if (!fits || s.cin < 64 || s.cout < 64 || s.h < 4 || s.w < 4) return 0;
-  const std::int64_t pixels = std::int64_t{s.n} * s.h * s.w;
-  if (pixels >= 512) return 4;
-  const std::int64_t fewest = pass == ConvPass::backward_weight ? 128 : 64;
-  return pixels >= fewest ? 2 : 0;
+  if (s.kind != ConvKind::direct || s.stride != 1 || s.pad != 1 || s.cin < 64 || s.cout < 64) return 0;
+  struct Fewest {
+    std::int64_t two, four, three_of_four_taps;  // pixels of output that pay for tiles of that side
+  };
+  const Fewest fewest = pass == ConvPass::forward          ? Fewest{64, 192, 72}
+                        : pass == ConvPass::backward_input ? Fewest{64, 128, 72}
+                                                           : Fewest{128, 512, 108};
+  const std::int64_t pixels = std::int64_t{s.n} * s.out_h() * s.out_w();
+  if (s.k == 4) return pixels >= fewest.three_of_four_taps ? 3 : 0;
+  if (s.k != 3 || s.h < 4 || s.w < 4) return 0;
+  return pixels >= fewest.four ? 4 : pixels >= fewest.two ? 2 : 0;
 }
 
 void winograd_forward(Stream& stream, const ConvShape& shape, int tile, const float* x, const float* w,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// 3x3 convolution of stride 1 with fewer multiplications: Winograd's F(2x2, 3x3) and F(4x4, 3x3) (Lavin and Gray, "Fast
-// algorithms for convolutional neural networks", CVPR 2016). With tiles d of (m + 2) x (m + 2) pixels, every m pixels,
+// Convolution of stride 1 with fewer multiplications: Winograd's F(2x2, 3x3), F(4x4, 3x3) and F(3x3, 4x4) (Lavin and Gray,
+// "Fast algorithms for convolutional neural networks", CVPR 2016). With k x k taps g and tiles d of (m + k - 1)^2 pixels,
+// every m pixels,
 //
-//   Y = A^T [ (G g G^T) . (B^T d B) ] A        m x m outputs from 16 (m = 2) or 36 (m = 4) products, not 36 or 144.
+//   Y = A^T [ (G g G^T) . (B^T d B) ] A        m x m outputs from (m + k - 1)^2 products, not (m k)^2.
 //
 // The same on an image that nearest upsampling doubles takes 9 products for 2 x 2 outputs, because equal neighbours
 // cancel.
@@ -24,7 +25,8 @@ enum class ConvPass { forward, backward_input, backward_weight };
 /// Side m of the output tiles that make a pass of this convolution fastest, 0 for: not this way.
 int winograd_tile(const ConvShape& shape, ConvPass pass);
 
-/// `tile` is 2 or 4, always 2 for resize convolutions (ConvKind::resize); 3x3, stride 1, padding 1, channel counts that are multiples of 16.
+/// Stride 1, padding 1, channel counts that are multiples of 16. `tile` is 2 or 4 for 3x3 taps, 3 for 4x4 taps and 2 for
+/// resize convolutions (ConvKind::resize).
 void winograd_forward(Stream& stream, const ConvShape& shape, int tile, const float* x, const float* w,
                       const Epilogue& epilogue, float* y);
 void winograd_backward_input(Stream& stream, const ConvShape& shape, int tile, const float* dy, const float* w,
