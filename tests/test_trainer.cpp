@@ -55,7 +55,7 @@ TEST_CASE("models hold the moving average of the generators' weights, training d
   CHECK(same_bits(model_weights(other), model_weights(plain)));
 }
 
-TEST_CASE("clipping bounds the gradients of each optimiser, in the weights themselves", "[trainer]") {
+TEST_CASE("clipping bounds the gradients of each optimiser, in the weights themselves", "[trainer][clipping]") {
   ON_EVERY_DEVICE(stream);
   const Norm norm = GENERATE(Norm::demod, Norm::instance);
   TrainConfig config = tiny_config(0.0);

@@ -36,7 +36,7 @@ std::vector<ConvShape> shapes() {
   list.push_back(upsampled(1, 5, 9, 10, 32, 16));
   for (const auto& [h, w] : {std::pair{4, 4}, {7, 10}, {8, 6}, {2, 3}})
     list.push_back(direct(2, 3, h, w, 16, 48, 4, 1, 1, PadMode::zero));
-  list.push_back(direct(1, 12, 4, 4, 256, 512, 4, 1, 1, PadMode::zero));
+  list.push_back(direct(1, 12, 4, 4, 64, 96, 4, 1, 1, PadMode::zero));
   list.push_back(shape_of(1, 40, 9, 10, 32, 16, PadMode::reflect));
   list.push_back(shape_of(1, 1, 8, 8, 256, 256, PadMode::reflect));
   return list;
