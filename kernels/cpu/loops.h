@@ -31,8 +31,9 @@ double lane_sum(std::int64_t begin, std::int64_t end, const Term& term) {
   std::int64_t i = begin;
   for (; i + kSums <= end; i += kSums)
     for (int lane = 0; lane < kSums; ++lane) lanes[static_cast<std::size_t>(lane)] += term(i + lane);
-  double sum = 0.0;
-  for (double lane : lanes) sum += lane;
+  for (std::size_t half = kSums / 2; half > 0; half /= 2)
+    for (std::size_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  double sum = lanes[0];
   for (; i < end; ++i) sum += term(i);
   return sum;
 }

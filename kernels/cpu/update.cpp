@@ -37,6 +37,17 @@ struct AdamStep {
   float correction = 0.0f;
 };
 
+// A row is worked off in blocks that stay in the L1 cache. What a later loop over the row reads is asked for block by
+// block, while this one works on other arrays: memory is never idle.
+template <class Body>
+void for_short_blocks(std::int64_t begin, std::int64_t end, const Body& body) {
+  constexpr std::int64_t kBlock = 8 * kCacheLine;
+  for (std::int64_t first = begin; first < end; first += kBlock) body(first, std::min(first + kBlock, end));
+}
+void ask_for(const float* array, std::int64_t first, std::int64_t last) {
+  for (std::int64_t i = first; i < last; i += kCacheLine) __builtin_prefetch(array + i, 1);
+}
+
 }  // namespace
 
 void adam(Stream& stream, const AdamParameters& parameters, View<const StepControl> control, View<const float> gradient,
@@ -90,22 +101,26 @@ void update_demodulated(Stream& stream, const AdamParameters& parameters, float 
     if (segment.dimension == OutputDimension::first) {
       // A channel is a contiguous row, so that one pass serves all three steps while the row is in the cache.
       stream.pool().parallel_for(nets * channels, [&](std::int64_t channel) {
-        const std::int64_t begin = segment.offset + channel * fan;
+        const std::int64_t begin = segment.offset + channel * fan, end = begin + fan;
         float& factor = scale[segment.scale + channel];
-        const ConstValues upstream(du.data + begin, fan), weights(w.data + begin, fan);
         // Effective weights are made again from the weights, which are needed anyway, to spare memory a fifth array.
-        // What the next loop reads is asked for while this one reads other arrays: memory is never idle.
         double product = 0.0;
-        for (std::int64_t first = begin; first < begin + fan; first += kCacheLine) {
-          for (const float* next : {m.data, v.data}) __builtin_prefetch(next + first, 1);
-          product += lane_sum(first, std::min(first + kCacheLine, begin + fan),
-                              [&](std::int64_t i) { return static_cast<double>(du[i]) * (w[i] * factor); });
-        }
+        for_short_blocks(begin, end, [&](std::int64_t first, std::int64_t last) {
+          ask_for(m.data, first, last);
+          ask_for(v.data, first, last);
+          product += lane_sum(first, last, [&](std::int64_t i) { return static_cast<double>(du[i]) * (w[i] * factor); });
+        });
         const auto inner = static_cast<float>(product);
-        step(factor * (upstream - weights * factor * inner), Values(m.data + begin, fan), Values(v.data + begin, fan),
-             Values(w.data + begin, fan));
-        factor = demodulation_scale(
-            lane_sum(begin, begin + fan, [&](std::int64_t i) { return static_cast<double>(w[i]) * w[i]; }), epsilon);
+        double squares = 0.0;
+        for_short_blocks(begin, end, [&](std::int64_t first, std::int64_t last) {
+          ask_for(u.data, first, last);
+          const std::int64_t count = last - first;
+          const ConstValues upstream(du.data + first, count), weights(w.data + first, count);
+          step(factor * (upstream - weights * factor * inner), Values(m.data + first, count),
+               Values(v.data + first, count), Values(w.data + first, count));
+          squares += lane_sum(first, last, [&](std::int64_t i) { return static_cast<double>(w[i]) * w[i]; });
+        });
+        factor = demodulation_scale(squares, epsilon);
         Values(u.data + begin, fan) = ConstValues(w.data + begin, fan) * factor;
       });
       continue;
