@@ -2,6 +2,7 @@
 // Extents and typed views: what kernels take. A view owns nothing and is always contiguous.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <initializer_list>
@@ -20,8 +21,7 @@ class Shape {
   Shape() = default;
   Shape(std::initializer_list<std::int64_t> extents) : rank_(static_cast<int>(extents.size())) {
     CLADE_CHECK(rank_ <= kMaxRank, ErrorCode::internal, "shape of rank ", rank_);
-    int axis = 0;
-    for (std::int64_t extent : extents) extents_[static_cast<std::size_t>(axis++)] = extent;
+    std::copy(extents.begin(), extents.end(), extents_.begin());
   }
 
   int rank() const { return rank_; }

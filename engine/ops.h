@@ -24,15 +24,10 @@ struct ConvGeometry {
   int output_padding = 0;
 };
 
-/// activation(conv(x, w) + bias); bias [nets, cout].
-Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Activation activation);
-
-/// Added to the sum of squares of a channel before the root.
-inline constexpr float kDemodulationEpsilon = 1e-8f;
-
-/// Weights with unit norm per output channel: w / sqrt(sum w^2 + 1e-8) over all but the output dimension. Eq. 6 of the
-/// CLADE paper, per output channel as in Karras et al., "Analyzing and improving the image quality of StyleGAN", 2020.
-Var demodulate(Tape& tape, Var w, OutputDimension dimension);
+/// activation(scale * conv(x, w) + bias); bias and scale [nets, cout]. The scale may be empty. It is a constant here:
+/// where it is made of the weights, whoever made it completes their gradient (models/demodulation_scales.h).
+Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Activation activation,
+           View<const float> scale = {});
 
 /// activation(instance norm(x)), no affine part, eps 1e-5 (Ulyanov et al. 2016). activation: none, relu, leaky_relu.
 Var instance_norm(Tape& tape, Var x, Activation activation);

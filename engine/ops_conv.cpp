@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolution and weight demodulation.
+// Convolution.
 #include <array>
 #include <span>
 #include <vector>
@@ -17,6 +17,7 @@ namespace {
 struct ConvAttributes {
   ConvShape shape;
   Activation activation;
+  View<const float> scale;
 };
 
 void conv2d_backward(Tape& tape, const Record& record) {
@@ -24,9 +25,10 @@ void conv2d_backward(Tape& tape, const Record& record) {
   const View<const float> w = tape.value(tape.input(record, 1));
   Stream& stream = tape.stream();
   const View<float> dy = tape.output_gradient(record);
-  if (attributes.activation != Activation::none)
-    CLADE_KERNEL(activation_backward)(stream, attributes.activation, tape.value(record.output), dy, dy);
-  if (const auto bias = tape.input_gradient(record, 2)) CLADE_KERNEL(bias_backward)(stream, dy, bias->mode, bias->view);
+  const auto bias = tape.input_gradient(record, 2);
+  if (bias || attributes.scale || attributes.activation != Activation::none)
+    CLADE_KERNEL(epilogue_backward)(stream, attributes.activation, attributes.scale, tape.value(record.output), dy,
+                                    bias ? bias->mode : WriteMode::overwrite, bias ? bias->view : View<float>());
   // One call for all uses: the gradient of a large weight is written once.
   if (const auto weight = tape.gathered_gradient(record, 1)) {
     std::vector<kernels::ConvUse> uses;
@@ -40,23 +42,10 @@ void conv2d_backward(Tape& tape, const Record& record) {
 
 constexpr OpInfo kConv2d{"conv2d", conv2d_backward};
 
-struct DemodulateAttributes {
-  OutputDimension dimension;
-  View<const float> scale;
-};
-
-void demodulate_backward(Tape& tape, const Record& record) {
-  const auto& attributes = record.get<DemodulateAttributes>();
-  if (const auto w = tape.input_gradient(record, 0))
-    CLADE_KERNEL(demodulate_backward)(tape.stream(), attributes.dimension, tape.value(record.output), attributes.scale,
-                                      tape.output_gradient(record), w->mode, w->view);
-}
-
-constexpr OpInfo kDemodulate{"demodulate", demodulate_backward};
-
 }  // namespace
 
-Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Activation activation) {
+Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Activation activation,
+           View<const float> scale) {
   const Shape& input = tape.shape(x);
   const Shape& weight = tape.shape(w);
   CLADE_CHECK(input.rank() == 5 && weight.rank() == 5, ErrorCode::internal, "conv2d of ", input, " with weights ", weight);
@@ -81,18 +70,12 @@ Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Act
   CLADE_CHECK(tape.shape(bias) == channels, ErrorCode::internal, "conv2d: bias is ", tape.shape(bias), ", expected ",
               channels);
 
-  const View<float> y = tape.allocate(shape.output());
-  CLADE_KERNEL(conv_forward)(tape.stream(), shape, tape.value(x), tape.value(w), tape.value(bias), activation, y);
-  return tape.push(kConv2d, std::array{x, w, bias}, y, ConvAttributes{shape, activation});
-}
+  CLADE_CHECK(!scale || scale.shape == channels, ErrorCode::internal, "conv2d: scale is ", scale.shape, ", expected ",
+              channels);
 
-Var demodulate(Tape& tape, Var w, OutputDimension dimension) {
-  const Shape& shape = tape.shape(w);
-  CLADE_CHECK(shape.rank() == 5, ErrorCode::internal, "demodulate of ", shape);
-  const View<float> u = tape.allocate(shape);
-  const View<float> scale = tape.allocate({shape[0], dimension == OutputDimension::first ? shape[1] : shape[4]});
-  CLADE_KERNEL(demodulate)(tape.stream(), dimension, kDemodulationEpsilon, tape.value(w), u, scale);
-  return tape.push(kDemodulate, std::array{w}, u, DemodulateAttributes{dimension, scale});
+  const View<float> y = tape.allocate(shape.output());
+  CLADE_KERNEL(conv_forward)(tape.stream(), shape, tape.value(x), tape.value(w), scale, tape.value(bias), activation, y);
+  return tape.push(kConv2d, std::array{x, w, bias}, y, ConvAttributes{shape, activation, scale});
 }
 
 }  // namespace clade

@@ -7,9 +7,15 @@
 
 // ---- convolution (kernels/cpu/conv*.cpp) ----
 
-/// y = activation(conv(x, w) + bias). bias [nets, cout] may be empty.
+/// y = activation(scale * conv(x, w) + bias). scale and bias [nets, cout] may be empty.
 void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> w,
-                  View<const float> bias, Activation activation, View<float> y);
+                  View<const float> scale, View<const float> bias, Activation activation, View<float> y);
+
+/// The way back through what conv_forward does behind conv: dz = dy * activation'(z), read off y = activation(z); dbias
+/// (=|+=) sum of dz over samples and pixels; dy = scale * dz, which the adjoints of conv take. y and dy are
+/// [nets, n, h, w, c]; scale and dbias [nets, c] may be empty.
+void epilogue_backward(Stream& stream, Activation activation, View<const float> scale, View<const float> y,
+                       View<float> dy, WriteMode mode, View<float> dbias);
 
 /// dx (=|+=) adjoint of conv in x, applied to dy [output].
 void conv_backward_input(Stream& stream, const ConvShape& shape, View<const float> dy, View<const float> w,
@@ -19,18 +25,16 @@ void conv_backward_input(Stream& stream, const ConvShape& shape, View<const floa
 void conv_backward_weight(Stream& stream, const ConvShape& shape, std::span<const ConvUse> uses, WriteMode mode,
                           View<float> dw);
 
-/// dbias [nets, c] (=|+=) sum of dy [nets, n, h, w, c] over samples and pixels.
-void bias_backward(Stream& stream, View<const float> dy, WriteMode mode, View<float> dbias);
-
 // ---- weight demodulation, Eq. 6 per output channel (kernels/cpu/demodulation.cpp) ----
 
-/// u = w * scale, scale [nets, channels] = 1 / sqrt(sum of w^2 over the channel + epsilon), sums in double.
-void demodulate(Stream& stream, OutputDimension dimension, float epsilon, View<const float> w, View<float> u,
-                View<float> scale);
+/// scale [nets, channels] = 1 / sqrt(sum of w^2 over the channel + epsilon), sums in double.
+void demodulation_scales(Stream& stream, OutputDimension dimension, float epsilon, View<const float> w,
+                         View<float> scale);
 
-/// dw (=|+=) scale * (du - u <du, u>), the inner product per output channel. To overwrite, dw may be du.
-void demodulate_backward(Stream& stream, OutputDimension dimension, View<const float> u, View<const float> scale,
-                         View<const float> du, WriteMode mode, View<float> dw);
+/// Makes of dw, the gradient in w as if the scales were constants, the whole gradient: dw -= scale^2 w <dw, w>, the inner
+/// product per output channel, in double.
+void demodulation_backward(Stream& stream, OutputDimension dimension, View<const float> w, View<const float> scale,
+                           View<float> dw);
 
 // ---- normalisation and pointwise (kernels/cpu/norm.cpp, pointwise.cpp) ----
 
@@ -40,10 +44,6 @@ void instance_norm_forward(Stream& stream, float epsilon, Activation activation,
                            View<float> statistics);
 void instance_norm_backward(Stream& stream, Activation activation, View<const float> x, View<const float> statistics,
                             View<const float> dy, WriteMode mode, View<float> dx);
-
-/// dz = dy * activation'(z), read off y = activation(z). dz may be dy.
-void activation_backward(Stream& stream, Activation activation, View<const float> y, View<const float> dy,
-                         View<float> dz);
 
 void add(Stream& stream, View<const float> a, View<const float> b, View<float> sum);
 void fill(Stream& stream, float value, View<float> x);
@@ -76,13 +76,11 @@ void sobel_l1_backward(Stream& stream, GradientForm form, View<const float> r, V
 void adam(Stream& stream, const AdamParameters& parameters, View<const StepControl> control, View<const float> gradient,
           View<float> m, View<float> v, View<float> w);
 
-/// The same for weights behind a demodulation, whose effective values u the networks use. `du` is the gradient in u;
-/// per output channel dw = scale (du - u <du, u>), one Adam step on (m, v, w), then u and scale from the new w. Segments
-/// that are not demodulated: dw = du, u = w. All blocks are laid out alike but for `scale`. Sums in double.
+/// The same for a block whose demodulated segments have scales: what demodulation_backward does, one Adam step on
+/// (m, v, w), then the scales of the new w, in one pass. All blocks are laid out alike but for `scale`.
 void update_demodulated(Stream& stream, const AdamParameters& parameters, float epsilon,
                         std::span<const ParameterSegment> segments, View<const StepControl> control,
-                        View<const float> du, View<float> m, View<float> v, View<float> w, View<float> u,
-                        View<float> scale);
+                        View<const float> dw, View<float> m, View<float> v, View<float> w, View<float> scale);
 
 /// Gradient clipping by the Euclidean norm (Pascanu et al. 2013), summed in double: gradient *= most / (norm + 1e-6) if the
 /// norm is larger than `most`; the small term is PyTorch's.

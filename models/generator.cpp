@@ -33,30 +33,6 @@ Generator::Generator(const GeneratorConfig& config, ParameterBlock& block) : con
   direct("decoder.2", c, 1, 7, 1, PadMode::reflect, Activation::tanh, false);
 }
 
-Generator::Weights Generator::bind(Tape& tape, const ParameterBlock& block,
-                                   std::span<const View<float>> gradients) const {
-  Weights weights;
-  weights.parameters = block.bind(tape, block.values(), gradients);
-  weights.effective = weights.parameters;
-  for (std::size_t i = 0; i < weights.parameters.size(); ++i)
-    if (const auto dimension = demodulated(i)) weights.effective[i] = demodulate(tape, weights.parameters[i], *dimension);
-  return weights;
-}
-
-Generator::Weights Generator::bind_effective(Tape& tape, const ParameterBlock& block, const Tensor& effective,
-                                             std::span<const View<float>> gradients) const {
-  Weights weights;
-  weights.parameters = block.bind(tape, effective, gradients);
-  weights.effective = weights.parameters;
-  return weights;
-}
-
-Generator::Weights Generator::bind_constants(Tape& tape, const ParameterBlock& block, const Tensor& effective) const {
-  Weights weights;
-  weights.effective = block.bind_constants(tape, effective);
-  return weights;
-}
-
 std::optional<OutputDimension> Generator::demodulated(std::size_t index) const {
   const Layer& layer = layers_[index / 2];
   const bool is_weight = index % 2 == 0;
@@ -66,11 +42,11 @@ std::optional<OutputDimension> Generator::demodulated(std::size_t index) const {
 
 Var Generator::apply(Tape& tape, const Weights& weights, std::size_t layer, Var x) const {
   const Layer& l = layers_[layer];
-  const Var w = weights.effective[2 * layer];
-  const Var bias = weights.effective[2 * layer + 1];
+  const Var w = weights.parameters[2 * layer];
+  const Var bias = weights.parameters[2 * layer + 1];
   if (l.normalised && config_.norm == Norm::instance)
     return instance_norm(tape, conv2d(tape, x, w, bias, l.geometry, Activation::none), l.activation);
-  return conv2d(tape, x, w, bias, l.geometry, l.activation);
+  return conv2d(tape, x, w, bias, l.geometry, l.activation, weights.scales[2 * layer]);
 }
 
 Var Generator::forward(Tape& tape, const Weights& weights, Var x) const {

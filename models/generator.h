@@ -20,19 +20,12 @@ class Generator {
 
   const GeneratorConfig& config() const { return config_; }
 
-  /// Weights on a tape, ready for any number of forward passes.
+  /// Parameters on a tape, weight, bias, weight, bias, ..., and the scales of those that are demodulated
+  /// (DemodulationScales::views), for any number of forward passes.
   struct Weights {
-    std::vector<Var> parameters;  ///< as in the block: the targets of a backward sweep
-    std::vector<Var> effective;   ///< weight, bias, weight, bias, ...: demodulated where the layer is
+    std::vector<Var> parameters;
+    std::span<const View<const float>> scales;
   };
-
-  /// Puts the parameters on the tape, with a place for the gradient of each, and demodulates them once.
-  Weights bind(Tape& tape, const ParameterBlock& block, std::span<const View<float>> gradients) const;
-  /// Puts effective weights on the tape, laid out like the block; they are themselves the parameters.
-  Weights bind_effective(Tape& tape, const ParameterBlock& block, const Tensor& effective,
-                         std::span<const View<float>> gradients) const;
-  /// The same as constants, for inference.
-  Weights bind_constants(Tape& tape, const ParameterBlock& block, const Tensor& effective) const;
 
   /// The output dimension of parameter number `index` of the block if it is demodulated.
   std::optional<OutputDimension> demodulated(std::size_t index) const;

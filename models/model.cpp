@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "models/effective_weights.h"
+#include "models/demodulation_scales.h"
 
 namespace clade {
 
@@ -107,14 +107,14 @@ struct SuperResolver::Impl {
         arena(s.device()) {
     block.allocate(s);
     block.import_from(s, file.tensors, block.values(), "", true);
-    effective = EffectiveWeights(s, generator, block).values();
+    scales.emplace(s, generator, block);
   }
 
   Stream& stream;
   ModelMetadata metadata;
   ParameterBlock block;
   Generator generator;
-  Tensor effective;
+  std::optional<DemodulationScales> scales;
   Arena arena;
 };
 
@@ -132,7 +132,7 @@ void SuperResolver::apply(View<const float> x, View<float> y) {
               " with a result of ", y.shape);
   impl_->arena.reset();
   Tape tape(impl_->stream, impl_->arena, Tape::Mode::forget);
-  const Generator::Weights weights = impl_->generator.bind_constants(tape, impl_->block, impl_->effective);
+  const Generator::Weights weights{impl_->block.bind_constants(tape, impl_->block.values()), impl_->scales->views()};
   const Var in = tape.constant(View<const float>(x.data, {1, x.shape[0], x.shape[1], x.shape[2], 1}));
   const View<const float> out = tape.value(impl_->generator.forward(tape, weights, in));
   impl_->stream.copy_on_device(y.data, out.data, static_cast<std::size_t>(y.size()) * sizeof(float));

@@ -13,7 +13,7 @@
 #include "kernels/dispatch.h"
 #include "losses/losses.h"
 #include "models/discriminator.h"
-#include "models/effective_weights.h"
+#include "models/demodulation_scales.h"
 #include "models/gradient_memory.h"
 
 namespace clade {
@@ -85,7 +85,7 @@ struct Trainer::Impl {
       average = Tensor(s, {generators.block.size()});
       restart_average();
     }
-    if (c.generator.norm == Norm::demod) effective.emplace(s, generator, generators.block);
+    scales.emplace(s, generator, generators.block);
     if (c.pool > 0) {
       pool_x = Tensor(s, {c.pool, pixels()});
       pool_y = Tensor(s, {c.pool, pixels()});
@@ -129,12 +129,13 @@ struct Trainer::Impl {
   // On the CPU each parameter is updated as soon as its gradient is there: in the cache, and in memory that serves the
   // next one. A GPU prefers few launches, and clipping needs all gradients first.
   bool updates_at_once() const { return stream.device().is_cpu() && config.clip == 0.0; }
-  void update_one(TrainedBlock& part, std::size_t i, View<const float> gradient) {
-    const std::int64_t offset = part.block.parameters()[i].offset;
+  void update_discriminators(std::size_t i, View<const float> gradient) {
+    const std::int64_t offset = discriminators.block.parameters()[i].offset;
     const Shape flat{gradient.size()};
-    CLADE_KERNEL(adam)(stream, part.adam->parameters(), control.view(), View<const float>(gradient.data, flat),
-                       part.adam->first_moment().view(offset, flat), part.adam->second_moment().view(offset, flat),
-                       part.block.values().view(offset, flat));
+    Adam& adam = *discriminators.adam;
+    CLADE_KERNEL(adam)(stream, adam.parameters(), control.view(), View<const float>(gradient.data, flat),
+                       adam.first_moment().view(offset, flat), adam.second_moment().view(offset, flat),
+                       discriminators.block.values().view(offset, flat));
   }
   void update_all(TrainedBlock& part) {
     const View<float> gradient = parameter_gradients->tensor().view(0, {part.block.size()});
@@ -143,15 +144,13 @@ struct Trainer::Impl {
                        part.adam->second_moment().view(), part.block.values().view());
   }
   void update_generators() {
-    if (effective && config.clip > 0.0) {
-      // The norm is that of the gradients in the weights themselves.
-      effective->pull_back(stream, parameter_gradients->tensor(), generators.block);
+    if (config.clip > 0.0) {
+      // The norm is that of complete gradients.
+      scales->pull_back(stream, parameter_gradients->tensor(), generators.block);
       update_all(generators);
-      effective->refresh(stream, generators.block);
-    } else if (effective) {
-      effective->update(stream, control.view(), parameter_gradients->tensor(), *generators.adam, generators.block);
+      scales->refresh(stream, generators.block);
     } else {
-      update_all(generators);
+      scales->update(stream, control.view(), parameter_gradients->tensor(), *generators.adam, generators.block);
     }
   }
   void enqueue_step();
@@ -182,7 +181,7 @@ struct Trainer::Impl {
   Tensor average;  // of the generators' weights, if models are to hold it
   Generator generator;
   Discriminator discriminator;
-  std::optional<EffectiveWeights> effective;
+  std::optional<DemodulationScales> scales;
   BasicTensor<StepControl> control;
   Tensor log;
   Tensor data_x, data_y;  // [pairs, pixels]
@@ -255,9 +254,9 @@ void Trainer::Impl::enqueue_step() {
                            View<float>(y.view().data, flat()));
   arena.reset();
   Tape tape(stream, arena);
-  const Generator::Weights g =
-      generator.bind_effective(tape, generators.block, effective ? effective->values() : generators.block.values(),
-                               parameter_gradients->places(generators.block));
+  const Generator::Weights g{
+      generators.block.bind(tape, generators.block.values(), parameter_gradients->places(generators.block)),
+      scales->views()};
   const std::vector<Var> d = discriminators.block.bind(tape, discriminators.block.values(),
                                                        parameter_gradients->places(discriminators.block));
   const Losses losses = evaluate(tape, g, d, config.pool > 0);
@@ -268,12 +267,7 @@ void Trainer::Impl::enqueue_step() {
 
   if (updates_at_once()) {
     tape.backward(losses.generator, g.parameters, [&](std::size_t i) {
-      const View<const float> gradient = tape.gradient(g.parameters[i]);
-      if (effective) {
-        effective->update(stream, control.view(), i, gradient, *generators.adam, generators.block);
-      } else {
-        update_one(generators, i, gradient);
-      }
+      scales->update(stream, control.view(), i, tape.gradient(g.parameters[i]), *generators.adam, generators.block);
     });
   } else {
     tape.backward(losses.generator, g.parameters);
@@ -284,7 +278,7 @@ void Trainer::Impl::enqueue_step() {
                                   average.view());
   if (updates_at_once()) {
     tape.backward(losses.discriminator, d,
-                  [&](std::size_t i) { update_one(discriminators, i, tape.gradient(d[i])); });
+                  [&](std::size_t i) { update_discriminators(i, tape.gradient(d[i])); });
   } else {
     tape.backward(losses.discriminator, d);
     update_all(discriminators);
@@ -331,7 +325,8 @@ std::map<std::string, HostTensor> Trainer::Impl::gradients() {
   Arena values(stream.device());
   Tape tape(stream, values);
   GradientMemory all(stream, GradientMemory::Layout::whole, {&generators.block, &discriminators.block});
-  const Generator::Weights g = generator.bind(tape, generators.block, all.places(generators.block));
+  const Generator::Weights g{
+      generators.block.bind(tape, generators.block.values(), all.places(generators.block)), scales->views()};
   const std::vector<Var> d =
       discriminators.block.bind(tape, discriminators.block.values(), all.places(discriminators.block));
   const Losses losses = evaluate(tape, g, d, false);
@@ -342,6 +337,7 @@ std::map<std::string, HostTensor> Trainer::Impl::gradients() {
     gradients.merge(load(tensors));
   };
   tape.backward(losses.generator, g.parameters);
+  scales->pull_back(stream, all.tensor(), generators.block);
   collect(generators.block);
   tape.backward(losses.discriminator, d);
   collect(discriminators.block);
@@ -382,7 +378,7 @@ void Trainer::load_weights(const std::map<std::string, HostTensor>& tensors) {
     CLADE_CHECK(tensors.contains("generator_x." + parameter.name), ErrorCode::model, "tensor generator_x.",
                 parameter.name, " is missing");
   impl_->restart_average();
-  if (impl_->effective) impl_->effective->refresh(impl_->stream, impl_->generators.block);
+  impl_->scales->refresh(impl_->stream, impl_->generators.block);
 }
 
 LazyTensorFile Trainer::state() const {
@@ -416,7 +412,7 @@ void Trainer::load_state(const TensorFile& state) {
   if (impl_->average)
     impl_->generators.block.import_from(impl_->stream, state.tensors, impl_->average, kAverageSuffix, true);
   impl_->steps = step;
-  if (impl_->effective) impl_->effective->refresh(impl_->stream, impl_->generators.block);
+  impl_->scales->refresh(impl_->stream, impl_->generators.block);
   if (impl_->config.pool > 0) {
     impl_->load_pool(state.at("pool_x"), impl_->pool_x);
     impl_->load_pool(state.at("pool_y"), impl_->pool_y);

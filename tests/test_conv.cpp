@@ -35,12 +35,16 @@ struct Data {
 };
 
 Floats run_forward(Stream& stream, const ConvShape& s, const Floats& x, const Floats& w, const Floats& bias,
-                   Activation activation, int shift = 0) {
+                   Activation activation, int shift = 0, const Floats& scale = {}) {
   const DeviceArray device_x(stream, s.input(), x, shift), device_w(stream, s.weight(), w, shift);
-  const DeviceArray device_bias(stream, {s.nets, s.cout}, bias.empty() ? Floats(s.nets * s.cout) : bias, shift);
+  const Shape channels{s.nets, s.cout};
+  const Floats nothing(static_cast<std::size_t>(channels.size()));
+  const DeviceArray device_bias(stream, channels, bias.empty() ? nothing : bias, shift);
+  const DeviceArray device_scale(stream, channels, scale.empty() ? nothing : scale, shift);
   DeviceArray<float> y(stream, s.output(), shift);
   const View<const float> bias_view = bias.empty() ? View<const float>() : device_bias;
-  CLADE_KERNEL(conv_forward)(stream, s, device_x, device_w, bias_view, activation, y);
+  const View<const float> scale_view = scale.empty() ? View<const float>() : device_scale;
+  CLADE_KERNEL(conv_forward)(stream, s, device_x, device_w, scale_view, bias_view, activation, y);
   return y.values();
 }
 
@@ -142,7 +146,7 @@ TEST_CASE("Convolution of many pixels and channels agrees with the definition", 
         tolerance(stream, input_terms(narrow)));
 }
 
-TEST_CASE("Convolution fuses bias and activation", "[conv]") {
+TEST_CASE("Convolution fuses scale, bias and activation", "[conv]") {
   IN_EVERY_PRECISION(stream);
   const auto activation = GENERATE(Activation::none, Activation::relu, Activation::leaky_relu, Activation::tanh);
   for (const ConvShape& s :
@@ -157,6 +161,16 @@ TEST_CASE("Convolution fuses bias and activation", "[conv]") {
     CHECK(relative_error(run_forward(stream, s, data.x, data.w, data.bias, activation),
                          reference_conv_forward(s, data.x, data.w, data.bias, activation)) <
           tolerance(stream, forward_terms(s)) + 4.0 * kEpsilon);
+
+    const Floats scale = normal_values(s.nets * s.cout, 5);
+    Doubles expected = reference_conv_forward(s, data.x, data.w, {}, Activation::none);
+    const std::size_t channels = static_cast<std::size_t>(s.cout), per_net = expected.size() / s.nets;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      const std::size_t channel = i / per_net * channels + i % channels;
+      expected[i] = reference_activation(activation, scale[channel] * expected[i] + data.bias[channel]);
+    }
+    CHECK(relative_error(run_forward(stream, s, data.x, data.w, data.bias, activation, 0, scale), expected) <
+          2.0 * tolerance(stream, forward_terms(s)) + 4.0 * kEpsilon);  // scales weigh channels, some more than 1
   }
 }
 
@@ -280,27 +294,5 @@ TEST_CASE("Convolution gives the same bits again, whatever the number of threads
                       run_backward_weight(first.stream, s, data.x, data.dy)));
       CHECK(at(first.stream) == before);
     }
-  }
-}
-
-TEST_CASE("Bias gradient sums over samples and pixels", "[conv]") {
-  ON_EVERY_DEVICE(stream);
-  const int channels = GENERATE(1, 5, 16, 37);
-  // The second is long enough to be summed in pieces.
-  for (const Shape& shape : {Shape{2, 3, 5, 4, channels}, Shape{1, 2, 32, 33, channels}}) {
-    INFO(shape);
-    const Shape bias_shape{shape[0], channels};
-    const std::size_t per_net = static_cast<std::size_t>(shape.size() / shape[0]);
-    const Floats dy = normal_values(shape.size(), 1);
-    Doubles expected(static_cast<std::size_t>(bias_shape.size()), 1.0);
-    for (std::size_t i = 0; i < dy.size(); ++i) expected[i / per_net * channels + i % channels] += dy[i];
-
-    const DeviceArray device_dy(stream, shape, dy);
-    DeviceArray dbias(stream, bias_shape, Floats(expected.size(), 1.0f));
-    CLADE_KERNEL(bias_backward)(stream, device_dy, WriteMode::accumulate, dbias);
-    CHECK(relative_error(dbias.values(), expected) < 2.0 * kEpsilon);  // a sum in double and an addition, rounded
-    CLADE_KERNEL(bias_backward)(stream, device_dy, WriteMode::overwrite, dbias);
-    for (double& value : expected) value -= 1.0;
-    CHECK(relative_error(dbias.values(), expected) < 2.0 * kEpsilon);
   }
 }

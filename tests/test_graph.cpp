@@ -150,23 +150,26 @@ struct Training {
     log.assign(std::vector<float>(kRows));
     pool.assign(std::vector<float>(3 * kPixels));
     for (DeviceArray<float>* moment : {&m, &v}) moment->assign(zeros);
-    CLADE_KERNEL(demodulate)(stream, OutputDimension::first, 1e-8f, w, u, scale);
+    CLADE_KERNEL(demodulation_scales)(stream, OutputDimension::first, 1e-8f, w, scale);
     losses.values[losses.count++] = loss.data();
   }
 
   void step() {
     CLADE_KERNEL(take_pairs)(stream, control, data_x, data_y, x, y);
-    CLADE_KERNEL(conv_forward)(stream, shape, x, u, View<const float>(), Activation::tanh, out);
+    CLADE_KERNEL(conv_forward)(stream, shape, x, w, scale, View<const float>(), Activation::tanh, out);
     CLADE_KERNEL(pool_exchange)(stream, PoolRule{3, 5}, control, out, pool, shown);
     CLADE_KERNEL(l1_forward)(stream, shown, y, loss);
     CLADE_KERNEL(l1_backward)(stream, out, y, one, WriteMode::overwrite, dout);
-    CLADE_KERNEL(activation_backward)(stream, Activation::tanh, out, dout, dout);
-    CLADE_KERNEL(conv_backward_weight)(stream, shape, std::array{ConvUse{{x.data(), shape.input()}, {dout.data(), shape.output()}}}, WriteMode::overwrite, dw);
+    const View<float> dz(dout.data(), shape.output());
+    CLADE_KERNEL(epilogue_backward)(stream, Activation::tanh, scale, View<const float>(out.data(), shape.output()), dz,
+                                    WriteMode::overwrite, View<float>());
+    CLADE_KERNEL(conv_backward_weight)(stream, shape, std::array{ConvUse{{x.data(), shape.input()}, dz}},
+                                       WriteMode::overwrite, dw);
     CLADE_KERNEL(finish_losses)(stream, losses, kBatch, control, log);
-    CLADE_KERNEL(update_demodulated)(stream, AdamParameters{}, 1e-8f, segments, control, dw, m, v, w, u, scale);
+    CLADE_KERNEL(update_demodulated)(stream, AdamParameters{}, 1e-8f, segments, control, dw, m, v, w, scale);
   }
 
-  std::vector<std::vector<float>> values() const { return {w.values(), u.values(), log.values(), pool.values()}; }
+  std::vector<std::vector<float>> values() const { return {w.values(), scale.values(), log.values(), pool.values()}; }
 
   static constexpr int kBatch = 2, kPairs = 5, kRows = 8;
   static constexpr std::int64_t kPixels = 8 * 8 * 8;
@@ -183,7 +186,7 @@ struct Training {
   DeviceArray<float> w{stream, shape.weight(), normal_values(shape.weight().size(), 3)};
   DeviceArray<float> x{stream, {kBatch, kPixels}}, y{stream, {kBatch, kPixels}}, out{stream, {kBatch, kPixels}};
   DeviceArray<float> shown{stream, {kBatch, kPixels}}, dout{stream, {kBatch, kPixels}}, pool{stream, {3, kPixels}};
-  DeviceArray<float> u{stream, shape.weight()}, scale{stream, {1, 8}}, m{stream, shape.weight()};
+  DeviceArray<float> scale{stream, {1, 8}}, m{stream, shape.weight()};
   DeviceArray<float> v{stream, shape.weight()}, dw{stream, shape.weight()}, loss{stream, {1}}, log{stream, {kRows, 1}};
 };
 

@@ -62,7 +62,7 @@ TEST_CASE("Winograd convolution and its gradients agree with the definition", "[
     const Floats old_dx = normal_values(s.input().size(), 5), old_dw = normal_values(s.weight().size(), 6);
 
     Floats y(dy.size(), -7.0f);
-    const Epilogue epilogue{bias.data(), Activation::leaky_relu, s.cout};
+    const Epilogue epilogue{nullptr, bias.data(), Activation::leaky_relu, s.cout};
     winograd_forward(stream, s, tile, x.data(), w.data(), epilogue, y.data());
     CHECK(relative_error(y, reference_conv_forward(s, x, w, bias, Activation::leaky_relu)) <
           tolerance(s, tile, s.k * s.k * s.cin));

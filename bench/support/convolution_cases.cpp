@@ -34,8 +34,9 @@ Launch prepare(Operands& operands, const ConvShape& s, ConvPass pass) {
   switch (pass) {
     case ConvPass::forward: {
       const View<float> x = operands.random(s.input()), w = operands.random(s.weight()),
-                        bias = operands.random({s.nets, s.cout}), y = operands.output(s.output());
-      return [=, &stream] { CLADE_KERNEL(conv_forward)(stream, s, x, w, bias, Activation::relu, y); };
+                        scale = operands.random({s.nets, s.cout}), bias = operands.random({s.nets, s.cout}),
+                        y = operands.output(s.output());
+      return [=, &stream] { CLADE_KERNEL(conv_forward)(stream, s, x, w, scale, bias, Activation::relu, y); };
     }
     case ConvPass::backward_input: {
       const View<float> dy = operands.random(s.output()), w = operands.random(s.weight()),

@@ -7,7 +7,7 @@
 #include "engine/ops.h"
 #include "io/patch_grid.h"
 #include "kernels/dispatch.h"
-#include "models/effective_weights.h"
+#include "models/demodulation_scales.h"
 
 namespace clade::bench {
 
@@ -32,13 +32,13 @@ struct Generators {
     block.initialise(stream, 1, 0);
     gradients = Tensor(stream, {block.size()});
     adam = std::make_unique<Adam>(stream, block.size(), kPaperLearningRate);
-    effective = std::make_unique<EffectiveWeights>(stream, generator, block);
+    scales = std::make_unique<DemodulationScales>(stream, generator, block);
   }
   ParameterBlock block;
   Generator generator;
   Tensor gradients;
   std::unique_ptr<Adam> adam;
-  std::unique_ptr<EffectiveWeights> effective;
+  std::unique_ptr<DemodulationScales> scales;
 };
 
 std::int64_t generator_parameters() {
@@ -57,22 +57,19 @@ void add_pointwise(std::vector<Case>& cases, int n) {
                      return [=, &s = o.stream()] { CLADE_KERNEL(add)(s, a, b, sum); };
                    },
                    {}});
-  cases.push_back({str("activation_backward/n:", n),
-                   0,
-                   bytes_of({trunk, trunk, trunk}),
-                   [=](Operands& o) -> Launch {
-                     const View<float> y = o.random(trunk), dy = o.random(trunk), dz = o.output(trunk);
-                     return [=, &s = o.stream()] { CLADE_KERNEL(activation_backward)(s, Activation::relu, y, dy, dz); };
-                   },
-                   {}});
   for (const auto& [name, shape] : {std::pair{"trunk", trunk}, std::pair{"stem", Shape{2, n, 32, 32, 64}}}) {
     const Shape dy_shape = shape, bias{shape[0], shape[4]};
-    cases.push_back({str("bias_backward/", name, "/n:", n),
+    cases.push_back({str("epilogue_backward/", name, "/n:", n),
                      0,
-                     bytes_of({dy_shape, bias}),
+                     bytes_of({dy_shape, dy_shape, dy_shape}),
                      [=](Operands& o) -> Launch {
-                       const View<float> dy = o.random(dy_shape), dbias = o.output(bias);
-                       return [=, &s = o.stream()] { CLADE_KERNEL(bias_backward)(s, dy, WriteMode::overwrite, dbias); };
+                       const View<float> y = o.random(dy_shape), dy = o.random(dy_shape), scale = o.output(bias),
+                                         dbias = o.output(bias);
+                       CLADE_KERNEL(fill)(o.stream(), 1.0f, scale);  // what is scaled again and again stays as it is
+                       return [=, &s = o.stream()] {
+                         CLADE_KERNEL(epilogue_backward)
+                         (s, Activation::relu, scale, y, dy, WriteMode::overwrite, dbias);
+                       };
                      },
                      {}});
   }
@@ -193,25 +190,23 @@ void add_data(std::vector<Case>& cases, int n) {
 
 void add_weights(std::vector<Case>& cases) {
   const Shape weight{2, 256, 3, 3, 256}, scale_shape{2, 256};
-  cases.push_back({"demodulate",
+  cases.push_back({"demodulation_scales",
                    0,
-                   bytes_of({weight, weight}),
+                   bytes_of({weight}),
                    [=](Operands& o) -> Launch {
-                     const View<float> w = o.random(weight), u = o.output(weight), scale = o.output(scale_shape);
+                     const View<float> w = o.random(weight), scale = o.output(scale_shape);
                      return [=, &s = o.stream()] {
-                       CLADE_KERNEL(demodulate)(s, OutputDimension::first, kDemodulationEpsilon, w, u, scale);
+                       CLADE_KERNEL(demodulation_scales)(s, OutputDimension::first, 1e-8f, w, scale);
                      };
                    },
                    {}});
-  cases.push_back({"demodulate_backward",
+  cases.push_back({"demodulation_backward",
                    0,
                    bytes_of({weight, weight, weight}),
                    [=](Operands& o) -> Launch {
-                     const View<float> u = o.random(weight), scale = o.random(scale_shape), du = o.random(weight),
-                                       dw = o.output(weight);
+                     const View<float> w = o.random(weight), scale = o.random(scale_shape), dw = o.random(weight);
                      return [=, &s = o.stream()] {
-                       CLADE_KERNEL(demodulate_backward)
-                       (s, OutputDimension::first, u, scale, du, WriteMode::overwrite, dw);
+                       CLADE_KERNEL(demodulation_backward)(s, OutputDimension::first, w, scale, dw);
                      };
                    },
                    {}});
@@ -229,11 +224,11 @@ void add_weights(std::vector<Case>& cases) {
                    {}});
   cases.push_back({"update_demodulated",
                    0,
-                   bytes_of({all, all, all, all, all, all, all, all}),
+                   bytes_of({all, all, all, all, all, all, all}),
                    [](Operands& o) -> Launch {
                      const auto g = std::make_shared<Generators>(o.stream());
                      const View<const StepControl> now = control(o);
-                     return [=, &s = o.stream()] { g->effective->update(s, now, g->gradients, *g->adam, g->block); };
+                     return [=, &s = o.stream()] { g->scales->update(s, now, g->gradients, *g->adam, g->block); };
                    },
                    {}});
 }

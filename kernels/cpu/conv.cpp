@@ -46,8 +46,8 @@ void backward_weight_of_use(Stream& stream, const ConvShape& shape, const float*
 }  // namespace
 
 void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> w,
-                  View<const float> bias, Activation activation, View<float> y) {
-  const Epilogue epilogue{bias.data, activation, shape.cout};
+                  View<const float> scale, View<const float> bias, Activation activation, View<float> y) {
+  const Epilogue epilogue{scale.data, bias.data, activation, shape.cout};
   if (is_thin(shape)) return thin_forward(stream, shape, x.data, w.data, epilogue, y.data);
   if (const int tile = winograd_tile(shape, ConvPass::forward))
     return winograd_forward(stream, shape, tile, x.data, w.data, epilogue, y.data);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bias and activation, applied to a piece of the output while it is still in the cache.
+// Scale, bias and activation, applied to a piece of the output while it is still in the cache.
 #pragma once
 
 #include <cmath>
@@ -27,12 +27,17 @@ inline void activate(Activation activation, float* z, std::int64_t count) {
 }
 
 struct Epilogue {
-  const float* bias = nullptr;  ///< [nets, channels], or null
+  const float* scale = nullptr;  ///< [nets, channels], or null
+  const float* bias = nullptr;   ///< as well
   Activation activation = Activation::none;
   std::int64_t channels = 0;
 
   /// Finishes `count` channels of one pixel of a net, from channel `first` on.
   void apply(std::int64_t net, std::int64_t first, std::int64_t count, float* z) const {
+    if (scale) {
+      const float* s = scale + net * channels + first;
+      for (std::int64_t i = 0; i < count; ++i) z[i] *= s[i];
+    }
     if (bias) {
       const float* b = bias + net * channels + first;
       for (std::int64_t i = 0; i < count; ++i) z[i] += b[i];

@@ -83,19 +83,23 @@ void average_weights(Stream& stream, float decay, View<const StepControl> contro
 
 void update_demodulated(Stream& stream, const AdamParameters& parameters, float epsilon,
                         std::span<const ParameterSegment> segments, View<const StepControl> control,
-                        View<const float> du, View<float> m, View<float> v, View<float> w, View<float> u,
-                        View<float> scale) {
+                        View<const float> dw, View<float> m, View<float> v, View<float> w, View<float> scale) {
   if (control[0].finite == 0) return;
   const AdamStep step(parameters, control[0].step);
+  const auto square = [&](std::int64_t i) { return static_cast<double>(w[i]) * w[i]; };
+  const auto product = [&](std::int64_t i) { return static_cast<double>(dw[i]) * w[i]; };
+  const auto step_along = [&](std::int64_t first, std::int64_t count, const auto& share) {
+    const ConstValues gradient(dw.data + first, count), weights(w.data + first, count);
+    step(gradient - share * weights, Values(m.data + first, count), Values(v.data + first, count),
+         Values(w.data + first, count));
+  };
   for (const ParameterSegment& segment : segments) {
     const std::int64_t channels = segment.channels, fan = segment.fan, nets = segment.nets;
-    const std::int64_t size = nets * channels * fan;
-    const auto part = [&](auto block) { return decltype(block)(block.data + segment.offset, {nets, channels * fan}); };
     if (!segment.demodulated) {
-      adam(stream, parameters, control, part(du), part(m), part(v), part(w));
-      for_flat_chunks(stream, size, [&](std::int64_t begin, std::int64_t end) {
-        std::copy(part(w).data + begin, part(w).data + end, part(u).data + begin);
-      });
+      const auto part = [&](auto block) {
+        return decltype(block)(block.data + segment.offset, {nets, channels * fan});
+      };
+      adam(stream, parameters, control, part(dw), part(m), part(v), part(w));
       continue;
     }
     if (segment.dimension == OutputDimension::first) {
@@ -103,36 +107,36 @@ void update_demodulated(Stream& stream, const AdamParameters& parameters, float 
       stream.pool().parallel_for(nets * channels, [&](std::int64_t channel) {
         const std::int64_t begin = segment.offset + channel * fan, end = begin + fan;
         float& factor = scale[segment.scale + channel];
-        // Effective weights are made again from the weights, which are needed anyway, to spare memory a fifth array.
-        double product = 0.0;
+        double inner = 0.0;
         for_short_blocks(begin, end, [&](std::int64_t first, std::int64_t last) {
           ask_for(m.data, first, last);
           ask_for(v.data, first, last);
-          product += lane_sum(first, last, [&](std::int64_t i) { return static_cast<double>(du[i]) * (w[i] * factor); });
+          inner += lane_sum(first, last, product);
         });
-        const auto inner = static_cast<float>(product);
+        const float share = demodulation_share(factor, inner);
         double squares = 0.0;
         for_short_blocks(begin, end, [&](std::int64_t first, std::int64_t last) {
-          ask_for(u.data, first, last);
-          const std::int64_t count = last - first;
-          const ConstValues upstream(du.data + first, count), weights(w.data + first, count);
-          step(factor * (upstream - weights * factor * inner), Values(m.data + first, count),
-               Values(v.data + first, count), Values(w.data + first, count));
-          squares += lane_sum(first, last, [&](std::int64_t i) { return static_cast<double>(w[i]) * w[i]; });
+          step_along(first, last - first, share);
+          squares += lane_sum(first, last, square);
         });
         factor = demodulation_scale(squares, epsilon);
-        Values(u.data + begin, fan) = ConstValues(w.data + begin, fan) * factor;
       });
       continue;
     }
-    const View<float> scales(scale.data + segment.scale, {nets, channels});
-    const ArenaScope scope(stream.scratch());
-    const Shape shape{nets, 1, 1, fan, channels};
-    const View<float> gradient = stream.scratch().view<float>(shape);
-    const auto weight = [&](auto block) { return decltype(block)(block.data + segment.offset, shape); };
-    demodulate_backward(stream, segment.dimension, weight(u), scales, weight(du), WriteMode::overwrite, gradient);
-    adam(stream, parameters, control, gradient, weight(m), weight(v), weight(w));
-    demodulate(stream, segment.dimension, epsilon, weight(w), weight(u), scales);
+    for_channel_blocks(stream, nets, channels, [&](std::int64_t net, std::int64_t first, auto width) {
+      const std::int64_t begin = segment.offset + net * fan * channels + first, end = begin + fan * channels;
+      float* factors = scale.data + segment.scale + net * channels + first;
+      ChannelSums inner{}, squares{};
+      for (std::int64_t row = begin; row < end; row += channels)
+        for (std::int64_t i = 0; i < width; ++i) inner[i] += product(row + i);
+      Eigen::Array<float, kChannelBlock, 1> shares;
+      for (std::int64_t i = 0; i < width; ++i) shares[i] = demodulation_share(factors[i], inner[i]);
+      for (std::int64_t row = begin; row < end; row += channels) {
+        step_along(row, width, shares.head(width));
+        for (std::int64_t i = 0; i < width; ++i) squares[i] += square(row + i);
+      }
+      for (std::int64_t i = 0; i < width; ++i) factors[i] = demodulation_scale(squares[i], epsilon);
+    });
   }
 }
 

@@ -60,16 +60,16 @@ void run_gemm(Stream& stream, Gemm gemm, int nets, bool depth_fastest) {
   }
 }
 
-void conv_forward(Stream& stream, const ConvShape& s, View<const float> x, View<const float> w, View<const float> bias,
-                  Activation activation, View<float> y) {
-  if (is_thin(s)) return thin_forward(stream, s, x.data, w.data, bias.data, activation, y.data);
-  if (s.kind == ConvKind::resize) return resize_forward(stream, s, x.data, w.data, bias.data, activation, y.data);
+void conv_forward(Stream& stream, const ConvShape& s, View<const float> x, View<const float> w, View<const float> scale,
+                  View<const float> bias, Activation activation, View<float> y) {
+  const Epilogue epilogue{scale.data, bias.data, activation};
+  if (is_thin(s)) return thin_forward(stream, s, x.data, w.data, epilogue, y.data);
+  if (s.kind == ConvKind::resize) return resize_forward(stream, s, x.data, w.data, epilogue, y.data);
   const bool transposed = s.kind == ConvKind::transposed;
   const int taps = s.k * s.k;
   Gemm gemm{};
   gemm.source = x.data;
   gemm.weights = w.data;
-  gemm.bias = bias.data;
   gemm.out = y.data;
   gemm.n = s.n;
   gemm.source_h = s.h;
@@ -79,7 +79,7 @@ void conv_forward(Stream& stream, const ConvShape& s, View<const float> x, View<
   gemm.out_w = s.out_w();
   gemm.out_channels = s.cout;
   gemm.net_weights = std::int64_t{taps} * s.cin * s.cout;
-  gemm.activation = activation;
+  gemm.epilogue = epilogue;
   gemm.mode = WriteMode::overwrite;
   gemm.k_step = transposed ? taps * s.cout : 1;
   gemm.n_step = transposed ? 1 : taps * s.cin;
@@ -105,7 +105,6 @@ void conv_backward_input(Stream& stream, const ConvShape& s, View<const float> d
   gemm.out_w = s.w;
   gemm.out_channels = s.cin;
   gemm.net_weights = std::int64_t{taps} * s.cin * s.cout;
-  gemm.activation = Activation::none;
   gemm.mode = mode;
   gemm.k_step = transposed ? 1 : taps * s.cin;
   gemm.n_step = transposed ? taps * s.cout : 1;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "kernels/cuda/conv_index.cuh"
+#include "kernels/cuda/epilogue.cuh"
 #include "kernels/cuda/loops.cuh"
 #include "kernels/cuda/mma.cuh"
 
@@ -21,14 +22,13 @@ namespace clade::kernels::cuda {
 struct Gemm {
   const float* source;
   const float* weights;
-  const float* bias;  // [nets, out_channels] or null
   float* out;
   int n;
   int source_h, source_w, channels;  // K
   int out_h, out_w, out_channels;    // M and N
   std::int64_t net_weights;          // weights of a net
   int k_step, n_step;  // from channel to channel and from output channel to output channel; one of them is 1
-  Activation activation;
+  Epilogue epilogue;
   WriteMode mode;
   int splits;      // of K, over blocks
   float* partial;  // [tiles, splits, BM * BN] if splits > 1
@@ -100,21 +100,6 @@ __device__ inline void multiply_add_bf16(float (&d)[4], const FragmentA& first_a
       to_bf16(second_a.value[0], second_a.value[2]), to_bf16(second_a.value[1], second_a.value[3])};
   const std::uint32_t b[2] = {to_bf16(first_b.value[0], first_b.value[1]), to_bf16(second_b.value[0], second_b.value[1])};
   mma_bf16(d, a, b);
-}
-
-/// activation(z); NaN stays NaN.
-__device__ inline float activate(Activation activation, float z) {
-  switch (activation) {
-    case Activation::relu:
-      return z < 0.0f ? 0.0f : z;
-    case Activation::leaky_relu:
-      return z > 0.0f ? z : kLeakySlope * z;
-    case Activation::tanh:
-      return tanhf(z);
-    case Activation::none:
-      break;
-  }
-  return z;
 }
 
 /// The pixel of a phase that a row of the tile stands for.
@@ -346,7 +331,6 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads > 128 ? 1 : 2) 
         }
   }
 
-  const float* bias = p.bias != nullptr ? p.bias + net * p.out_channels : nullptr;
   float* out = p.out + std::int64_t{net} * p.n * p.out_h * p.out_w * p.out_channels;
 #pragma unroll
   for (int m = 0; m < Tile::kAtomsM; ++m)
@@ -362,9 +346,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads > 128 ? 1 : 2) 
         for (int i = 0; i < 2; ++i) {
           const int channel = first_column + warp_column + c * 8 + 2 * inside_group + i;
           if (channel >= p.out_channels) continue;
-          float z = sums[m][c][2 * half + i];
-          if (bias != nullptr) z += bias[channel];
-          write(p.mode, activate(p.activation, z), to + channel);
+          write(p.mode, p.epilogue.apply(net * p.out_channels + channel, sums[m][c][2 * half + i]), to + channel);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 #include "core/stream.h"
 #include "kernels/cuda/conv_index.cuh"
+#include "kernels/cuda/epilogue.cuh"
 #include "kernels/kernel_types.h"
 
 namespace clade::kernels::cuda {
@@ -68,16 +69,16 @@ struct WeightGradient {
 void run_weight_gradient(Stream& stream, WeightGradient problem, int nets);
 
 // One channel on one side of a direct convolution: exact float32, without tensor cores (conv_thin.cu).
-void thin_forward(Stream& stream, const ConvShape& shape, const float* x, const float* w, const float* bias,
-                  Activation activation, float* y);
+void thin_forward(Stream& stream, const ConvShape& shape, const float* x, const float* w, const Epilogue& epilogue,
+                  float* y);
 void thin_backward_input(Stream& stream, const ConvShape& shape, const float* dy, const float* w, WriteMode mode,
                          float* dx);
 void thin_backward_weight(Stream& stream, const ConvShape& shape, const float* x, const float* dy, WriteMode mode,
                           float* dw);
 
 // Nearest x2 upsampling and a 3x3 convolution, as phases with summed taps (conv_resize.cu).
-void resize_forward(Stream& stream, const ConvShape& shape, const float* x, const float* w, const float* bias,
-                    Activation activation, float* y);
+void resize_forward(Stream& stream, const ConvShape& shape, const float* x, const float* w, const Epilogue& epilogue,
+                    float* y);
 void resize_backward_input(Stream& stream, const ConvShape& shape, const float* dy, const float* w, WriteMode mode,
                            float* dx);
 void resize_backward_weight(Stream& stream, const ConvShape& shape, const float* x, const float* dy, WriteMode mode,

@@ -97,13 +97,12 @@ Phases doubled_phase(const ConvShape& s) {
 
 }  // namespace
 
-void resize_forward(Stream& stream, const ConvShape& s, const float* x, const float* w, const float* bias,
-                    Activation activation, float* y) {
+void resize_forward(Stream& stream, const ConvShape& s, const float* x, const float* w, const Epilogue& epilogue,
+                    float* y) {
   const ArenaScope scope(stream.scratch());
   Gemm gemm{};
   gemm.source = x;
   gemm.weights = sum_taps(stream, s, w).data;
-  gemm.bias = bias;
   gemm.out = y;
   gemm.n = s.n;
   gemm.source_h = s.h;
@@ -115,7 +114,7 @@ void resize_forward(Stream& stream, const ConvShape& s, const float* x, const fl
   gemm.net_weights = std::int64_t{kPhases} * s.cout * 4 * s.cin;
   gemm.k_step = 1;
   gemm.n_step = 4 * s.cin;
-  gemm.activation = activation;
+  gemm.epilogue = epilogue;
   gemm.mode = WriteMode::overwrite;
   gemm.phases = window_phases_2x2(s);
   run_gemm(stream, gemm, s.nets, true);
@@ -138,7 +137,6 @@ void resize_backward_input(Stream& stream, const ConvShape& s, const float* dy, 
   gemm.net_weights = std::int64_t{kPhases} * s.cout * 4 * s.cin;
   gemm.k_step = 4 * s.cin;
   gemm.n_step = 1;
-  gemm.activation = Activation::none;
   gemm.mode = mode;
   gemm.phases = doubled_phase(s);
   run_gemm(stream, gemm, s.nets, false);

@@ -26,7 +26,6 @@ struct Thin {
   const float* thin;
   const float* wide;
   const float* weights;  // tap t, channel c at t * tap_step + c * channel_step
-  const float* bias;
   float* out;
   int n;
   int thin_h, thin_w;
@@ -35,7 +34,7 @@ struct Thin {
   int k;
   int tap_step, channel_step;
   AxisRule rows, columns;
-  Activation activation;
+  Epilogue epilogue;
   WriteMode mode;
   double* partial;  // outer only: [nets, tap groups, channel groups, splits, taps, 64]
   std::uint32_t* counters;
@@ -80,7 +79,7 @@ __device__ inline std::int64_t warp_index() {
   return std::int64_t{blockIdx.x} * kWarps + static_cast<int>(threadIdx.x) / kWarp;
 }
 
-/// wide[pixel][c] = activation(sum over taps of thin * weights + bias). Grid: strips of pixels, channel groups, nets.
+/// wide[pixel][c] = epilogue(sum over taps of thin * weights). Grid: strips of pixels, channel groups, nets.
 __global__ void __launch_bounds__(kThreads, 4) expand_kernel(const __grid_constant__ Thin p) {
   const Strip at(warp_index(), p.n, p.wide_h, p.wide_w);
   if (!at.inside) return;  // a whole warp
@@ -122,14 +121,12 @@ __global__ void __launch_bounds__(kThreads, 4) expand_kernel(const __grid_consta
     for (int j = 0; j < kLaneChannels; ++j) {
       const int channel = first + j * kWarp;
       if (at.column + i >= p.wide_w || channel >= p.channels) continue;
-      float z = sums[i][j];
-      if (p.bias != nullptr) z += p.bias[net * p.channels + channel];
-      write(p.mode, activate(p.activation, z),
+      write(p.mode, p.epilogue.apply(net * p.channels + channel, sums[i][j]),
             p.out + (((net * p.n + at.image) * p.wide_h + at.row) * p.wide_w + at.column + i) * p.channels + channel);
     }
 }
 
-/// thin[pixel] = activation(sum over taps and channels of wide * weights + bias). Grid: strips of pixels, 1, nets.
+/// thin[pixel] = epilogue(sum over taps and channels of wide * weights). Grid: strips of pixels, 1, nets.
 __global__ void __launch_bounds__(kThreads, 4) contract_kernel(const __grid_constant__ Thin p) {
   const Strip at(warp_index(), p.n, p.thin_h, p.thin_w);
   if (!at.inside) return;  // a whole warp
@@ -151,10 +148,9 @@ __global__ void __launch_bounds__(kThreads, 4) contract_kernel(const __grid_cons
   }
 #pragma unroll
   for (int i = 0; i < kPixels; ++i) {
-    float z = warp_sum(sums[i]);
+    const float sum = warp_sum(sums[i]);
     if (lane != 0 || at.column + i >= p.thin_w) continue;
-    if (p.bias != nullptr) z += p.bias[net];
-    write(p.mode, activate(p.activation, z),
+    write(p.mode, p.epilogue.apply(net, sum),
           p.out + ((net * p.n + at.image) * p.thin_h + at.row) * p.thin_w + at.column + i);
   }
 }
@@ -250,7 +246,6 @@ Thin problem_of(const ConvShape& s, const float* w) {
   p.k = s.k;
   p.tap_step = thin_input ? 1 : s.cin;
   p.channel_step = thin_input ? s.k * s.k : 1;
-  p.activation = Activation::none;
   p.mode = WriteMode::overwrite;
   return p;
 }
@@ -259,11 +254,10 @@ int channel_groups(const Thin& p) { return static_cast<int>(ceil_div(p.channels,
 
 }  // namespace
 
-void thin_forward(Stream& stream, const ConvShape& s, const float* x, const float* w, const float* bias,
-                  Activation activation, float* y) {
+void thin_forward(Stream& stream, const ConvShape& s, const float* x, const float* w, const Epilogue& epilogue,
+                  float* y) {
   Thin p = problem_of(s, w);
-  p.bias = bias;
-  p.activation = activation;
+  p.epilogue = epilogue;
   p.out = y;
   p.rows = window_rule(s, s.h);
   p.columns = window_rule(s, s.w);

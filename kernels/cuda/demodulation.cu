@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weight demodulation on its own: once per model, and in tests the reference of the fused update.
+// Weight demodulation on its own: once per model, where gradients are clipped, and in tests the reference of the fused
+// update.
 #include "kernels/cuda/channel_sums.cuh"
 #include "kernels/kernels.h"
 
@@ -7,37 +8,42 @@ namespace clade::kernels::cuda {
 
 namespace {
 
-struct Demodulation {
-  const float* in;  // w, or du
-  const float* u;   // backward only
-  float* out;       // u, or dw
-  float* scale;     // [nets, channels]
+struct Scales {
+  const float* w;
+  float* scale;  // [nets, channels]
   int channels;
   int fan;
   float epsilon;
-  WriteMode mode;
 };
 
 template <int kWidth>
-__global__ void __launch_bounds__(kChannelThreads) demodulate_kernel(Demodulation p) {
+__global__ void __launch_bounds__(kChannelThreads) scales_kernel(Scales p) {
   const Channel<kWidth> channel(blockIdx.x, p.channels, p.fan);
   const float factor =
-      demodulation_scale(channel.sum([&](std::int64_t i) { return product(p.in[i], p.in[i]); }), p.epsilon);
+      demodulation_scale(channel.sum([&](std::int64_t i) { return product(p.w[i], p.w[i]); }), p.epsilon);
   if (channel.leads()) p.scale[channel.number] = factor;
-  channel.for_each([&](std::int64_t i) { p.out[i] = p.in[i] * factor; });
 }
+
+struct Gradient {
+  const float* w;
+  const float* scale;  // [nets, channels]
+  float* dw;
+  int channels;
+  int fan;
+};
 
 template <int kWidth>
-__global__ void __launch_bounds__(kChannelThreads) demodulate_backward_kernel(Demodulation p) {
+__global__ void __launch_bounds__(kChannelThreads) gradient_kernel(Gradient p) {
   const Channel<kWidth> channel(blockIdx.x, p.channels, p.fan);
-  const auto inner = static_cast<float>(channel.sum([&](std::int64_t i) { return product(p.in[i], p.u[i]); }));
+  const double inner = channel.sum([&](std::int64_t i) { return product(p.dw[i], p.w[i]); });
   if (!channel.inside()) return;
-  const float factor = p.scale[channel.number];
-  channel.for_each([&](std::int64_t i) { write(p.mode, factor * (p.in[i] - p.u[i] * inner), p.out + i); });
+  const float share = demodulation_share(p.scale[channel.number], inner);
+  channel.for_each([&](std::int64_t i) { p.dw[i] -= share * p.w[i]; });
 }
 
-void run(Stream& stream, OutputDimension dimension, const Shape& shape, void (*rows)(Demodulation),
-         void (*columns)(Demodulation), Demodulation p) {
+template <class Problem>
+void run(Stream& stream, OutputDimension dimension, const Shape& shape, void (*rows)(Problem), void (*columns)(Problem),
+         Problem p) {
   const bool first = dimension == OutputDimension::first;
   const std::int64_t nets = shape[0], channels = shape[first ? 1 : 4];
   p.channels = static_cast<int>(channels);
@@ -48,17 +54,15 @@ void run(Stream& stream, OutputDimension dimension, const Shape& shape, void (*r
 
 }  // namespace
 
-void demodulate(Stream& stream, OutputDimension dimension, float epsilon, View<const float> w, View<float> u,
-                View<float> scale) {
-  run(stream, dimension, w.shape, demodulate_kernel<1>, demodulate_kernel<kTallWidth>,
-      {w.data, nullptr, u.data, scale.data, 0, 0, epsilon, WriteMode::overwrite});
+void demodulation_scales(Stream& stream, OutputDimension dimension, float epsilon, View<const float> w,
+                         View<float> scale) {
+  run(stream, dimension, w.shape, scales_kernel<1>, scales_kernel<kTallWidth>, Scales{w.data, scale.data, 0, 0, epsilon});
 }
 
-void demodulate_backward(Stream& stream, OutputDimension dimension, View<const float> u, View<const float> scale,
-                         View<const float> du, WriteMode mode, View<float> dw) {
-  // The kernels only read the scale.
-  run(stream, dimension, u.shape, demodulate_backward_kernel<1>, demodulate_backward_kernel<kTallWidth>,
-      {du.data, u.data, dw.data, const_cast<float*>(scale.data), 0, 0, 0.0f, mode});
+void demodulation_backward(Stream& stream, OutputDimension dimension, View<const float> w, View<const float> scale,
+                           View<float> dw) {
+  run(stream, dimension, w.shape, gradient_kernel<1>, gradient_kernel<kTallWidth>,
+      Gradient{w.data, scale.data, dw.data, 0, 0});
 }
 
 }  // namespace clade::kernels::cuda

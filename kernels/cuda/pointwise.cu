@@ -7,30 +7,6 @@ namespace clade::kernels::cuda {
 
 namespace {
 
-struct ActivationBackward {
-  Activation activation;
-  const float* y;
-  const float* dy;
-  float* dz;
-  __device__ void operator()(std::int64_t i) const {
-    const float upstream = dy[i];
-    switch (activation) {
-      case Activation::none:
-        dz[i] = upstream;
-        break;
-      case Activation::relu:
-        dz[i] = y[i] > 0.0f ? upstream : 0.0f;
-        break;
-      case Activation::leaky_relu:
-        dz[i] = y[i] > 0.0f ? upstream : kLeakySlope * upstream;
-        break;
-      case Activation::tanh:
-        dz[i] = upstream * (1.0f - y[i] * y[i]);
-        break;
-    }
-  }
-};
-
 struct Add {
   const float* a;
   const float* b;
@@ -53,11 +29,6 @@ struct ScaleInto {
 };
 
 }  // namespace
-
-void activation_backward(Stream& stream, Activation activation, View<const float> y, View<const float> dy,
-                         View<float> dz) {
-  for_each(stream, y.size(), ActivationBackward{activation, y.data, dy.data, dz.data});
-}
 
 void add(Stream& stream, View<const float> a, View<const float> b, View<float> sum) {
   for_each(stream, sum.size(), Add{a.data, b.data, sum.data});

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Adam, alone and fused with demodulation. The floor is memory traffic: an update reads w, m, v and the gradient and
-// writes w, m, v (28 bytes a weight); behind a demodulation it also reads and writes u (36 bytes), which is 0.12 ms for
-// the 15.6 million weights of both generators at 4.8 TB/s. What a block reads twice comes out of the caches the second
-// time: a row has at most 9.2 KB, a block of columns 74 KB.
+// writes w, m, v (28 bytes a weight), behind a demodulation, too. What a block reads twice comes out of the caches the
+// second time: a row has at most 9.2 KB, a block of columns 74 KB.
 #include "kernels/cuda/channel_sums.cuh"
 #include "kernels/kernels.h"
 
@@ -43,11 +42,10 @@ static __device__ inline AdamStep prepare(const AdamParameters& parameters, cons
 }
 
 struct Blocks {
-  const float* du;
+  const float* dw;
   float* m;
   float* v;
   float* w;
-  float* u;
   float* scale;
 };
 
@@ -57,7 +55,7 @@ __global__ void __launch_bounds__(kFlatThreads)
   const AdamStep step = prepare(parameters, control);
   const std::int64_t stride = std::int64_t{gridDim.x} * kFlatThreads;
   for (std::int64_t i = std::int64_t{blockIdx.x} * kFlatThreads + threadIdx.x; i < size; i += stride)
-    step(p.du[i], p.m + i, p.v + i, p.w + i);
+    step(p.dw[i], p.m + i, p.v + i, p.w + i);
 }
 
 __global__ void __launch_bounds__(kFlatThreads)
@@ -112,8 +110,7 @@ static __device__ inline void update_flat(const Update& p, const AdamStep& step,
   const std::int64_t end = min(size, (block + 1) * kFlatChunk);
   for (std::int64_t inside = block * kFlatChunk + threadIdx.x; inside < end; inside += kChannelThreads) {
     const std::int64_t i = segment.offset + inside;
-    step(p.arrays.du[i], p.arrays.m + i, p.arrays.v + i, p.arrays.w + i);
-    p.arrays.u[i] = p.arrays.w[i];
+    step(p.arrays.dw[i], p.arrays.m + i, p.arrays.v + i, p.arrays.w + i);
   }
 }
 
@@ -121,19 +118,17 @@ template <int kWidth>
 static __device__ inline void update_channels(const Update& p, const AdamStep& step, const ParameterSegment& segment,
                                               std::int64_t block) {
   const Channel<kWidth> channel(block, segment.channels, segment.fan);
-  const float* du = p.arrays.du + segment.offset;
+  const float* dw = p.arrays.dw + segment.offset;
   float* m = p.arrays.m + segment.offset;
   float* v = p.arrays.v + segment.offset;
   float* w = p.arrays.w + segment.offset;
-  float* u = p.arrays.u + segment.offset;
   float* scale = p.arrays.scale + segment.scale + channel.number;
 
-  const auto inner = static_cast<float>(channel.sum([&](std::int64_t i) { return product(du[i], u[i]); }));
-  const float old_factor = channel.inside() ? *scale : 0.0f;
-  channel.for_each([&](std::int64_t i) { step(old_factor * (du[i] - u[i] * inner), m + i, v + i, w + i); });
-  // The sum's barriers also keep the old factor until all threads have read it.
+  const double inner = channel.sum([&](std::int64_t i) { return product(dw[i], w[i]); });
+  const float share = channel.inside() ? demodulation_share(*scale, inner) : 0.0f;
+  channel.for_each([&](std::int64_t i) { step(dw[i] - share * w[i], m + i, v + i, w + i); });
+  // The sum's barriers also keep the old scale until all threads have read it.
   const float factor = demodulation_scale(channel.sum([&](std::int64_t i) { return product(w[i], w[i]); }), p.epsilon);
-  channel.for_each([&](std::int64_t i) { u[i] = w[i] * factor; });
   if (channel.leads()) *scale = factor;
 }
 
@@ -167,7 +162,7 @@ std::int64_t block_count(const ParameterSegment& segment) {
 void adam(Stream& stream, const AdamParameters& parameters, View<const StepControl> control, View<const float> gradient,
           View<float> m, View<float> v, View<float> w) {
   launch(stream, adam_kernel, flat_grid(w.size()), dim3(kFlatThreads), 0, parameters, control.data, w.size(),
-         Blocks{gradient.data, m.data, v.data, w.data, nullptr, nullptr});
+         Blocks{gradient.data, m.data, v.data, w.data, nullptr});
 }
 
 void clip_norm(Stream& stream, float most, View<float> gradient) {
@@ -188,9 +183,8 @@ void average_weights(Stream& stream, float decay, View<const StepControl> contro
 
 void update_demodulated(Stream& stream, const AdamParameters& parameters, float epsilon,
                         std::span<const ParameterSegment> segments, View<const StepControl> control,
-                        View<const float> du, View<float> m, View<float> v, View<float> w, View<float> u,
-                        View<float> scale) {
-  Update update{parameters, epsilon, control.data, {du.data, m.data, v.data, w.data, u.data, scale.data}, {}, {}};
+                        View<const float> dw, View<float> m, View<float> v, View<float> w, View<float> scale) {
+  Update update{parameters, epsilon, control.data, {dw.data, m.data, v.data, w.data, scale.data}, {}, {}};
   int count = 0;
   const auto flush = [&] {
     if (count > 0)
