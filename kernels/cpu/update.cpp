@@ -37,15 +37,20 @@ struct AdamStep {
   float correction = 0.0f;
 };
 
-// A row is worked off in blocks that stay in the L1 cache. What a later loop over the row reads is asked for block by
-// block, while this one works on other arrays: memory is never idle.
+// How far in front of an update memory is asked for.
+constexpr std::int64_t kFloatsAhead = 512;
+// Rows of weights that a task works off, so that it knows which comes next.
+constexpr std::int64_t kRowsOfTask = 8;
+
+// A row is worked off in blocks that stay in the L1 cache; with each, as much of the next row is asked for.
 template <class Body>
 void for_short_blocks(std::int64_t begin, std::int64_t end, const Body& body) {
   constexpr std::int64_t kBlock = 8 * kCacheLine;
   for (std::int64_t first = begin; first < end; first += kBlock) body(first, std::min(first + kBlock, end));
 }
-void ask_for(const float* array, std::int64_t first, std::int64_t last) {
-  for (std::int64_t i = first; i < last; i += kCacheLine) __builtin_prefetch(array + i, 1);
+template <class... Arrays>
+void ask_for(std::int64_t first, std::int64_t last, const Arrays&... arrays) {
+  for (std::int64_t i = first; i < last; i += kCacheLine) (__builtin_prefetch(arrays.data + i, 1), ...);
 }
 
 }  // namespace
@@ -55,9 +60,12 @@ void adam(Stream& stream, const AdamParameters& parameters, View<const StepContr
   if (control[0].finite == 0) return;
   const AdamStep step(parameters, control[0].step);
   for_flat_chunks(stream, w.size(), [&](std::int64_t begin, std::int64_t end) {
-    const std::int64_t count = end - begin;
-    step(ConstValues(gradient.data + begin, count), Values(m.data + begin, count), Values(v.data + begin, count),
-         Values(w.data + begin, count));
+    for_short_blocks(begin, end, [&](std::int64_t first, std::int64_t last) {
+      const std::int64_t count = last - first;
+      ask_for(first + kFloatsAhead, last + kFloatsAhead, gradient, m, v, w);
+      step(ConstValues(gradient.data + first, count), Values(m.data + first, count), Values(v.data + first, count),
+           Values(w.data + first, count));
+    });
   });
 }
 
@@ -103,23 +111,24 @@ void update_demodulated(Stream& stream, const AdamParameters& parameters, float 
       continue;
     }
     if (segment.dimension == OutputDimension::first) {
-      // A channel is a contiguous row, so that one pass serves all three steps while the row is in the cache.
-      stream.pool().parallel_for(nets * channels, [&](std::int64_t channel) {
-        const std::int64_t begin = segment.offset + channel * fan, end = begin + fan;
-        float& factor = scale[segment.scale + channel];
-        double inner = 0.0;
-        for_short_blocks(begin, end, [&](std::int64_t first, std::int64_t last) {
-          ask_for(m.data, first, last);
-          ask_for(v.data, first, last);
-          inner += lane_sum(first, last, product);
-        });
-        const float share = demodulation_share(factor, inner);
-        double squares = 0.0;
-        for_short_blocks(begin, end, [&](std::int64_t first, std::int64_t last) {
-          step_along(first, last - first, share);
-          squares += lane_sum(first, last, square);
-        });
-        factor = demodulation_scale(squares, epsilon);
+      // A channel is a contiguous row, so that one pass serves all three steps while the row is in the cache. The steps'
+      // roots and quotients take as long as the next row takes to come.
+      const std::int64_t rows = nets * channels;
+      stream.pool().parallel_for(ceil_div(rows, kRowsOfTask), [&](std::int64_t task) {
+        const std::int64_t last_row = std::min((task + 1) * kRowsOfTask, rows) - 1;
+        for (std::int64_t row = task * kRowsOfTask; row <= last_row; ++row) {
+          const std::int64_t begin = segment.offset + row * fan, end = begin + fan;
+          const std::int64_t next = row < last_row ? fan : 0;
+          float& factor = scale[segment.scale + row];
+          const float share = demodulation_share(factor, lane_sum(begin, end, product));
+          double squares = 0.0;
+          for_short_blocks(begin, end, [&](std::int64_t first, std::int64_t last) {
+            ask_for(first + next, last + next, dw, w, m, v);
+            step_along(first, last - first, share);
+            squares += lane_sum(first, last, square);
+          });
+          factor = demodulation_scale(squares, epsilon);
+        }
       });
       continue;
     }
