@@ -10,7 +10,7 @@ inline float demodulation_scale(double sum_of_squares, float epsilon) {
   return static_cast<float>(1.0 / std::sqrt(sum_of_squares + epsilon));
 }
 
-/// The share of a channel's weights in the gradient that is not along the sphere: see demodulation_backward.
+/// How many times a channel's weights its gradient loses: see demodulation_backward.
 inline float demodulation_share(float scale, double inner) {
   return static_cast<float>(static_cast<double>(scale) * scale * inner);
 }

@@ -10,8 +10,8 @@ namespace clade::kernels::cpu {
 
 namespace {
 
-/// body(slope), slope(y, dy) = dy * activation'(z). The choice stays outside of the loops, so each of them vectorises;
-/// both values are read before either branch is taken, as a load behind a condition would prevent that.
+/// body(slope), slope(y, dy) = dy * activation'(z). The choice stays outside of the loops, so each of them vectorises; what
+/// would prevent that is a load or a product behind a condition.
 template <class Body>
 void with_slope(Activation activation, const Body& body) {
   switch (activation) {
@@ -20,7 +20,7 @@ void with_slope(Activation activation, const Body& body) {
     case Activation::relu:
       return body([](float out, float g) { return out > 0.0f ? g : 0.0f; });
     case Activation::leaky_relu:
-      return body([](float out, float g) { return out > 0.0f ? g : kLeakySlope * g; });
+      return body([](float out, float g) { return g * (out > 0.0f ? 1.0f : kLeakySlope); });
     case Activation::tanh:
       return body([](float out, float g) { return g * (1.0f - out * out); });
   }

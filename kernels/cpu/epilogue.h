@@ -18,7 +18,7 @@ inline void activate(Activation activation, float* z, std::int64_t count) {
       for (std::int64_t i = 0; i < count; ++i) z[i] = z[i] < 0.0f ? 0.0f : z[i];
       break;
     case Activation::leaky_relu:
-      for (std::int64_t i = 0; i < count; ++i) z[i] = z[i] > 0.0f ? z[i] : kLeakySlope * z[i];
+      for (std::int64_t i = 0; i < count; ++i) z[i] *= z[i] > 0.0f ? 1.0f : kLeakySlope;
       break;
     case Activation::tanh:
       for (std::int64_t i = 0; i < count; ++i) z[i] = std::tanh(z[i]);

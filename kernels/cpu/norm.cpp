@@ -21,6 +21,10 @@ float negative_slope(Activation activation) {
   }
 }
 
+/// A choice between constants. Of products only one would be wanted, and compilers would rather branch, on signs that
+/// nobody can foretell, than compute both.
+float slope_at(float z, float negative) { return z > 0.0f ? 1.0f : negative; }
+
 struct Samples {
   explicit Samples(const Shape& shape) : count(shape[0] * shape[1]), pixels(shape[2] * shape[3]), channels(shape[4]) {}
   std::int64_t count, pixels, channels;
@@ -56,7 +60,7 @@ void instance_norm_forward(Stream& stream, float epsilon, Activation activation,
     for (std::int64_t p = 0; p < samples.pixels; ++p)
       for (std::int64_t i = 0; i < width; ++i) {
         const float z = (in[p * samples.channels + i] - shift[i]) * rstd[i];
-        out[p * samples.channels + i] = z > 0.0f ? z : slope * z;
+        out[p * samples.channels + i] = z * slope_at(z, slope);
       }
   });
 }
@@ -83,8 +87,7 @@ void instance_norm_backward(Stream& stream, Activation activation, View<const fl
       return (in[p * samples.channels + i] - shift[i]) * rstd[i];
     };
     const auto g_of = [&](std::int64_t p, std::int64_t i, float z) {
-      const float value = upstream[p * samples.channels + i];
-      return z > 0.0f ? value : slope * value;
+      return upstream[p * samples.channels + i] * slope_at(z, slope);
     };
 
     ChannelSums sum_g{}, sum_gz{};

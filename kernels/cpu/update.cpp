@@ -62,7 +62,7 @@ void adam(Stream& stream, const AdamParameters& parameters, View<const StepContr
   for_flat_chunks(stream, w.size(), [&](std::int64_t begin, std::int64_t end) {
     for_short_blocks(begin, end, [&](std::int64_t first, std::int64_t last) {
       const std::int64_t count = last - first;
-      ask_for(first + kFloatsAhead, last + kFloatsAhead, gradient, m, v, w);
+      ask_for(first + kFloatsAhead, std::min(last + kFloatsAhead, w.size()), gradient, m, v, w);
       step(ConstValues(gradient.data + first, count), Values(m.data + first, count), Values(v.data + first, count),
            Values(w.data + first, count));
     });
