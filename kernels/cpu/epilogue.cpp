@@ -10,8 +10,7 @@ namespace clade::kernels::cpu {
 
 namespace {
 
-/// body(slope), slope(y, dy) = dy * activation'(z). The choice stays outside of the loops, so each of them vectorises; what
-/// would prevent that is a load or a product behind a condition.
+/// body(slope), slope(y, dy) = dy * activation'(z). The choice stays outside of the loops, so each of them vectorises.
 template <class Body>
 void with_slope(Activation activation, const Body& body) {
   switch (activation) {
@@ -20,7 +19,10 @@ void with_slope(Activation activation, const Body& body) {
     case Activation::relu:
       return body([](float out, float g) { return out > 0.0f ? g : 0.0f; });
     case Activation::leaky_relu:
-      return body([](float out, float g) { return g * (out > 0.0f ? 1.0f : kLeakySlope); });
+      // A sum that is 1 or the slope, exactly: of a choice compilers make a branch.
+      return body([](float out, float g) {
+        return g * (kLeakySlope + (1.0f - kLeakySlope) * static_cast<float>(out > 0.0f));
+      });
     case Activation::tanh:
       return body([](float out, float g) { return g * (1.0f - out * out); });
   }

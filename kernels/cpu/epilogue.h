@@ -2,6 +2,7 @@
 // Scale, bias and activation, applied to a piece of the output while it is still in the cache.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -18,7 +19,7 @@ inline void activate(Activation activation, float* z, std::int64_t count) {
       for (std::int64_t i = 0; i < count; ++i) z[i] = z[i] < 0.0f ? 0.0f : z[i];
       break;
     case Activation::leaky_relu:
-      for (std::int64_t i = 0; i < count; ++i) z[i] *= z[i] > 0.0f ? 1.0f : kLeakySlope;
+      for (std::int64_t i = 0; i < count; ++i) z[i] = std::max(z[i], kLeakySlope * z[i]);
       break;
     case Activation::tanh:
       for (std::int64_t i = 0; i < count; ++i) z[i] = std::tanh(z[i]);

@@ -32,6 +32,15 @@ inline Lanes load(const float* from) {
 }
 inline void store(float* to, Lanes value) { std::memcpy(to, &value, sizeof value); }
 
+/// g where z > 0, factor * g elsewhere. Of a choice between floats compilers make a branch, on signs that nobody can foretell.
+#if defined(__AVX__)
+inline Lanes rectify(float factor, Lanes z, Lanes g) { return z > 0.0f ? g : factor * g; }
+#else
+inline Lanes rectify(float factor, Lanes z, Lanes g) {
+  return {z.low > 0.0f ? g.low : factor * g.low, z.high > 0.0f ? g.high : factor * g.high};
+}
+#endif
+
 /// Turns rows into columns: afterwards lane j of rows[i] is what lane i of rows[j] was.
 #if defined(__AVX__)
 inline void transpose(Lanes (&rows)[kLanes]) {

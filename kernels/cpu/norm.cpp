@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Instance normalisation: a task owns a block of channels of one sample, which stays in the cache between its passes.
+#include <algorithm>
 #include <cmath>
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/loops.h"
 #include "kernels/kernels.h"
 
@@ -21,9 +23,7 @@ float negative_slope(Activation activation) {
   }
 }
 
-/// A choice between constants. Of products only one would be wanted, and compilers would rather branch, on signs that
-/// nobody can foretell, than compute both.
-float slope_at(float z, float negative) { return z > 0.0f ? 1.0f : negative; }
+constexpr std::int64_t kPixelsAtOnce = 32;
 
 struct Samples {
   explicit Samples(const Shape& shape) : count(shape[0] * shape[1]), pixels(shape[2] * shape[3]), channels(shape[4]) {}
@@ -60,7 +60,7 @@ void instance_norm_forward(Stream& stream, float epsilon, Activation activation,
     for (std::int64_t p = 0; p < samples.pixels; ++p)
       for (std::int64_t i = 0; i < width; ++i) {
         const float z = (in[p * samples.channels + i] - shift[i]) * rstd[i];
-        out[p * samples.channels + i] = z * slope_at(z, slope);
+        out[p * samples.channels + i] = std::max(z, slope * z);  // slopes are at most 1
       }
   });
 }
@@ -83,31 +83,45 @@ void instance_norm_backward(Stream& stream, Activation activation, View<const fl
       shift[i] = saved[2 * i];
       rstd[i] = saved[2 * i + 1];
     }
-    const auto z_of = [&](std::int64_t p, std::int64_t i) {
-      return (in[p * samples.channels + i] - shift[i]) * rstd[i];
-    };
-    const auto g_of = [&](std::int64_t p, std::int64_t i, float z) {
-      return upstream[p * samples.channels + i] * slope_at(z, slope);
+    // A few pixels at a time go into lines of their own, as vectors whatever the number of channels.
+    std::array<float, kPixelsAtOnce * kChannelBlock> z{}, g{};
+    const auto for_strips = [&](const auto& body) {
+      for (std::int64_t pixel = 0; pixel < samples.pixels; pixel += kPixelsAtOnce) {
+        const std::int64_t count = std::min(kPixelsAtOnce, samples.pixels - pixel);
+        for (std::int64_t p = 0; p < count; ++p) {
+          const std::int64_t at = (pixel + p) * samples.channels;
+          for (std::int64_t i = 0; i < width; ++i) {
+            z[p * width + i] = (in[at + i] - shift[i]) * rstd[i];
+            g[p * width + i] = upstream[at + i];
+          }
+        }
+        for (std::int64_t i = 0; i < count * width; i += kLanes)  // the arrays hold whole vectors
+          store(g.data() + i, rectify(slope, load(z.data() + i), load(g.data() + i)));
+        body(pixel, count);
+      }
     };
 
     ChannelSums sum_g{}, sum_gz{};
-    for (std::int64_t p = 0; p < samples.pixels; ++p)
-      for (std::int64_t i = 0; i < width; ++i) {
-        const float z = z_of(p, i);
-        const double g = g_of(p, i, z);
-        sum_g[i] += g;
-        sum_gz[i] += g * z;
-      }
+    for_strips([&](std::int64_t, std::int64_t count) {
+      for (std::int64_t p = 0; p < count; ++p)
+        for (std::int64_t i = 0; i < width; ++i) {
+          const double gradient = g[p * width + i];
+          sum_g[i] += gradient;
+          sum_gz[i] += gradient * z[p * width + i];
+        }
+    });
     std::array<float, kChannelBlock> mean_g{}, mean_gz{};
     for (std::int64_t i = 0; i < width; ++i) {
       mean_g[i] = static_cast<float>(sum_g[i] / pixels);
       mean_gz[i] = static_cast<float>(sum_gz[i] / pixels);
     }
-    for (std::int64_t p = 0; p < samples.pixels; ++p)
-      for (std::int64_t i = 0; i < width; ++i) {
-        const float z = z_of(p, i);
-        write(mode, rstd[i] * (g_of(p, i, z) - mean_g[i] - z * mean_gz[i]), out[p * samples.channels + i]);
+    for_strips([&](std::int64_t pixel, std::int64_t count) {
+      for (std::int64_t p = 0; p < count; ++p) {
+        float* target = out + (pixel + p) * samples.channels;
+        for (std::int64_t i = 0; i < width; ++i)
+          write(mode, rstd[i] * (g[p * width + i] - mean_g[i] - z[p * width + i] * mean_gz[i]), target[i]);
       }
+    });
   });
 }
 
