@@ -46,6 +46,21 @@ void pack(const Matrix& b, std::int64_t first, std::int64_t depth, std::int64_t 
     for (std::int64_t i = 0; i < kPanel; ++i) panel[k * kPanel + i] = i < width ? in[i * b.stride + k] : 0.0f;
 }
 
+/// What `pack` will read of a transposed b after this panel, during products of `rows` rows with it. (Of another, it asks
+/// for the next panel itself, a line for each that it reads.)
+Ahead next_panel(const Matrix& b, std::int64_t first, std::int64_t depth, std::int64_t column, std::int64_t rows) {
+  if (!b.transposed) return {};
+  column += kPanel;
+  if (column >= b.rows) {
+    column = 0;
+    first += kDepth;
+  }
+  const std::int64_t floats = std::min(depth, b.columns - first);
+  if (floats <= 0) return {};
+  const std::int64_t width = std::min<std::int64_t>(kPanel, b.rows - column);
+  return {b.data + column * b.stride + first, ceil_div(floats, kCacheLine), width, b.stride, rows * depth};
+}
+
 /// c [rows][width] (=|+=) tile [rows][16].
 void write_tile(const float* tile, std::int64_t rows, std::int64_t width, WriteMode mode, float* c,
                 std::int64_t stride) {
@@ -67,23 +82,23 @@ void multiply(const Matrix& a, const Matrix& b, WriteMode mode, float* c, std::i
   const std::int64_t row_step = a.transposed ? 1 : a.stride, k_step = a.transposed ? a.stride : 1;
   alignas(64) float panel[kDepth * kPanel];
   alignas(64) float tile[kRows * kPanel];
-  Ahead nothing_ahead;
   for (std::int64_t first = 0; first < depth; first += kDepth) {
     const std::int64_t part = std::min(kDepth, depth - first);
     const WriteMode part_mode = first == 0 ? mode : WriteMode::accumulate;
     for (std::int64_t column = 0; column < columns; column += kPanel) {
       const std::int64_t width = std::min<std::int64_t>(kPanel, columns - column);
       pack(b, first, part, column, width, panel);
+      Ahead ahead = next_panel(b, first, part, column, rows);
       const auto left = [&](std::int64_t row) {
         return LeftFactor{a.data + row * row_step + first * k_step, row_step, k_step};
       };
       if (width == kPanel && part_mode == WriteMode::overwrite) {
-        multiply_panel(left(0), rows, panel, part, c + column, stride, nothing_ahead);
+        multiply_panel(left(0), rows, panel, part, c + column, stride, ahead);
         continue;
       }
       for (std::int64_t row = 0; row < rows; row += kRows) {
         const std::int64_t count = std::min(kRows, rows - row);
-        multiply_panel(left(row), count, panel, part, tile, kPanel, nothing_ahead);
+        multiply_panel(left(row), count, panel, part, tile, kPanel, ahead);
         write_tile(tile, count, width, part_mode, c + row * stride + column, stride);
       }
     }

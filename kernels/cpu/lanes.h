@@ -103,22 +103,38 @@ struct LeftFactor {
 /// of misses, and products behind them would wait.
 class Ahead {
  public:
-  Ahead() = default;
-  /// `count` lines `step` floats apart, over about `calls` calls of fetch_share.
-  Ahead(const float* first, std::int64_t step, std::int64_t count, std::int64_t calls)
-      : first_(first), step_(step), count_(count), share_(count / calls + 1) {}
+  /// Terms of the sums of a block of rows between two shares.
+  static constexpr std::int64_t kTerms = 32;
 
+  Ahead() = default;
+  /// `lines` cache lines from each of `rows` rows `row_step` floats apart, during products that take `work` terms a
+  /// column.
+  Ahead(const float* first, std::int64_t lines, std::int64_t rows, std::int64_t row_step, std::int64_t work)
+      : next_(first),
+        lines_(lines),
+        rows_(rows),
+        row_step_(row_step),
+        share_(lines * rows * kRowsAtOnce * kTerms / work + 1) {}
+
+  bool done() const { return rows_ == 0; }
   void fetch_share() {
-    for (const std::int64_t end = std::min(done_ + share_, count_); done_ < end; ++done_)
-      __builtin_prefetch(first_ + done_ * step_, 0, 2);
+    for (std::int64_t i = 0; i < share_ && rows_ > 0; ++i) {
+      __builtin_prefetch(next_ + line_ * kCacheLine, 0, 2);
+      if (++line_ == lines_) {
+        line_ = 0;
+        next_ += row_step_;
+        --rows_;
+      }
+    }
   }
 
  private:
-  const float* first_ = nullptr;
-  std::int64_t step_ = 0;
-  std::int64_t count_ = 0;
+  const float* next_ = nullptr;
+  std::int64_t lines_ = 0;
+  std::int64_t rows_ = 0;
+  std::int64_t row_step_ = 0;
   std::int64_t share_ = 0;
-  std::int64_t done_ = 0;
+  std::int64_t line_ = 0;
 };
 
 namespace detail {
@@ -128,29 +144,41 @@ namespace detail {
 using PanelRow = float __attribute__((vector_size(64)));
 
 template <int Rows>
-inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t depth, float* c, std::int64_t c_step) {
+inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t depth, float* c, std::int64_t c_step,
+                          Ahead& ahead) {
   PanelRow sums[Rows] = {};
   const float* left = a.data;
   const std::int64_t row_step = a.row_step, k_step = a.k_step;
-  for (std::int64_t k = 0; k < depth; ++k, b += kPanel, left += k_step) {
-    PanelRow right;
-    std::memcpy(&right, b, sizeof right);
-    for (int row = 0; row < Rows; ++row) sums[row] += left[row * row_step] * right;
+  const std::int64_t between = ahead.done() ? depth : Ahead::kTerms;
+  for (std::int64_t first = 0; first < depth; first += between) {
+    ahead.fetch_share();
+    const std::int64_t end = std::min(first + between, depth);
+    for (std::int64_t k = first; k < end; ++k, b += kPanel, left += k_step) {
+      PanelRow right;
+      std::memcpy(&right, b, sizeof right);
+      for (int row = 0; row < Rows; ++row) sums[row] += left[row * row_step] * right;
+    }
   }
   for (int row = 0; row < Rows; ++row) std::memcpy(c + row * c_step, &sums[row], sizeof sums[row]);
 }
 #else
 template <int Rows>
-inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t depth, float* c, std::int64_t c_step) {
+inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t depth, float* c, std::int64_t c_step,
+                          Ahead& ahead) {
   Lanes low[Rows] = {}, high[Rows] = {};
   const float* left = a.data;
   const std::int64_t row_step = a.row_step, k_step = a.k_step;
-  for (std::int64_t k = 0; k < depth; ++k, b += kPanel, left += k_step) {
-    const Lanes b_low = load(b), b_high = load(b + kLanes);
-    for (int row = 0; row < Rows; ++row) {
-      const float factor = left[row * row_step];
-      low[row] += factor * b_low;
-      high[row] += factor * b_high;
+  const std::int64_t between = ahead.done() ? depth : Ahead::kTerms;
+  for (std::int64_t first = 0; first < depth; first += between) {
+    ahead.fetch_share();
+    const std::int64_t end = std::min(first + between, depth);
+    for (std::int64_t k = first; k < end; ++k, b += kPanel, left += k_step) {
+      const Lanes b_low = load(b), b_high = load(b + kLanes);
+      for (int row = 0; row < Rows; ++row) {
+        const float factor = left[row * row_step];
+        low[row] += factor * b_low;
+        high[row] += factor * b_high;
+      }
     }
   }
   for (int row = 0; row < Rows; ++row) {
@@ -167,7 +195,6 @@ inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t dept
 [[gnu::noinline]] inline void multiply_panel(LeftFactor a, std::int64_t rows, const float* b, std::int64_t depth,
                                              float* c, std::int64_t c_step, Ahead& ahead) {
   const auto advance = [&](std::int64_t done) {
-    ahead.fetch_share();
     rows -= done;
     a.data += done * a.row_step;
     c += done * c_step;
@@ -178,24 +205,24 @@ inline void multiply_rows(const LeftFactor& a, const float* b, std::int64_t dept
   // Nine at a time take care of a rest, such as of the 3 x 3 pixels that a patch is for the discriminator's last layers.
   std::int64_t nines = rows % kRowsAtOnce <= rows / kRowsAtOnce ? rows % kRowsAtOnce : 0;
   for (; nines > 0; --nines) {
-    detail::multiply_rows<kRowsAtOnce + 1>(a, b, depth, c, c_step);
+    detail::multiply_rows<kRowsAtOnce + 1>(a, b, depth, c, c_step, ahead);
     advance(kRowsAtOnce + 1);
   }
   while (rows >= kRowsAtOnce) {
-    detail::multiply_rows<kRowsAtOnce>(a, b, depth, c, c_step);
+    detail::multiply_rows<kRowsAtOnce>(a, b, depth, c, c_step, ahead);
     advance(kRowsAtOnce);
   }
 #endif
   while (rows >= 6 && rows != 8) {
-    detail::multiply_rows<6>(a, b, depth, c, c_step);
+    detail::multiply_rows<6>(a, b, depth, c, c_step, ahead);
     advance(6);
   }
   while (rows >= 4) {
-    detail::multiply_rows<4>(a, b, depth, c, c_step);
+    detail::multiply_rows<4>(a, b, depth, c, c_step, ahead);
     advance(4);
   }
   while (rows >= 1) {
-    detail::multiply_rows<1>(a, b, depth, c, c_step);
+    detail::multiply_rows<1>(a, b, depth, c, c_step, ahead);
     advance(1);
   }
 }

@@ -66,8 +66,8 @@ class Winograd {
                       if (waits_for_weights(panels, next)) {
                         const std::int64_t next_channel = next % blocks * kBlock;
                         const std::int64_t filters = std::min(kBlock, cout() - next_channel);
-                        ahead = {weights_of(w, next / blocks, next_channel), kCacheLine,
-                                 filters * kTaps * cin() / kCacheLine, P * panels * kBlock / kRowsAtOnce};
+                        ahead = {weights_of(w, next / blocks, next_channel), filters * kTaps * cin() / kCacheLine, 1, 0,
+                                 P * panels * kBlock * cin()};
                       }
                       const std::int64_t count = std::min(kBlock, cout() - channel);
                       float* weights = buffer;
@@ -104,8 +104,8 @@ class Winograd {
                       const std::int64_t panels = ceil_div(tiles, kPanel);
                       Ahead ahead;
                       if (waits_for_weights(panels, next))
-                        ahead = {weights_of(w, next / blocks, 0) + next % blocks * kPanel, cin(), kTaps * cout(),
-                                 P * panels * kPanel / kRowsAtOnce};
+                        ahead = {weights_of(w, next / blocks, 0) + next % blocks * kPanel, 1, kTaps * cout(), cin(),
+                                 P * tiles * cout()};
                       float* weights = buffer;
                       float* products = buffer + weight_size;
                       transform_weight_columns(weights_of(w, net, 0) + channel, weights, weight_step);
