@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layouts: P products per tile, in two dimensions; tiles of a chunk of samples are numbered sample by sample, row by
-// row. Every product is one call of multiply_panel with 16 columns; what is a column is chosen so that weights, which
-// are the large operand at small batches, are never transposed.
+// row. Columns of products come in panels of 16; what is a column is chosen so that weights, which are the large operand
+// at small batches, are never transposed.
 #include "kernels/cpu/winograd.h"
 
 #include <algorithm>
 #include <atomic>
 #include <vector>
 
+#include "kernels/cpu/panel_product.h"
 #include "kernels/cpu/winograd_schemes.h"
 #include "kernels/cpu/winograd_tiles.h"
 #include "kernels/cpu/winograd_transforms.h"
@@ -18,8 +19,11 @@ namespace {
 
 // Tiles in work at once: enough to use transformed weights often, few enough for their transforms to stay in the cache.
 constexpr std::int64_t kChunkTiles = 256;
-// Panels that pass by one of the P parts of the transformed weights while it is in the L1 cache.
-constexpr std::int64_t kPanelsAtOnce = 2;
+// Panels of tiles that stay in a near cache from one task to the next. More are asked for, part by part, during the products
+// of the part before; with fewer, it is the weights that take longer to come than the products with them.
+constexpr std::int64_t kFewPanels = 4;
+// Tiles whose transformed gradients pass by one of the P parts of the transformed weights at once.
+constexpr std::int64_t kTilesAtOnce = 32;
 
 // Steps between the P parts of an array, and between long rows, are kept off powers of two: addresses that differ by
 // 4 KiB share a set of the L1 cache, and a transform touches all parts at once.
@@ -67,7 +71,7 @@ class Winograd {
                         const std::int64_t next_channel = next % blocks * kBlock;
                         const std::int64_t filters = std::min(kBlock, cout() - next_channel);
                         ahead = {weights_of(w, next / blocks, next_channel), filters * kTaps * cin() / kCacheLine, 1, 0,
-                                 P * panels * kBlock * cin()};
+                                 P * ceil_div(panels, kPanelsAtOnce) * kBlock * cin()};
                       }
                       const std::int64_t count = std::min(kBlock, cout() - channel);
                       float* weights = buffer;
@@ -75,12 +79,17 @@ class Winograd {
                       float* outputs = products + kPanelsAtOnce * product_size;
                       transform_weights(weights_of(w, net, channel), count, weights, weight_step, row);
                       for (std::int64_t panel = 0; panel < panels; panel += kPanelsAtOnce) {
-                        const std::int64_t group = std::min(kPanelsAtOnce, panels - panel);
+                        const std::int64_t group = std::min<std::int64_t>(kPanelsAtOnce, panels - panel);
                         const float* input = inputs.data + (net * panels + panel) * P * input_step;
-                        for (int p = 0; p < P; ++p)
-                          for (std::int64_t i = 0; i < group; ++i)
-                            multiply_panel({weights + p * weight_step, row, 1}, count, input + (i * P + p) * input_step,
-                                           cin(), products + i * product_size + p * product_step, kPanel, ahead);
+                        for (int p = 0; p < P; ++p) {
+                          const bool last = p + 1 == P;
+                          if (panels > kFewPanels && !last)
+                            ahead = {input + (p + 1) * input_step, cin(), group, P * input_step, count * cin()};
+                          const float* rows = weights + p * weight_step;
+                          multiply_panels({rows, row, 1, last ? nullptr : rows + weight_step}, count,
+                                          {input + p * input_step, group, P * input_step}, cin(),
+                                          {products + p * product_step, kPanel, product_size}, ahead);
+                        }
                         for (std::int64_t i = 0; i < group; ++i) {
                           transform_products(products + i * product_size, product_step, count, outputs);
                           write_outputs(outputs, count, net, channel, first, samples, panel + i, epilogue, y);
@@ -95,31 +104,44 @@ class Winograd {
     for_each_chunk([&](std::int64_t first, std::int64_t samples) {
       const std::int64_t tiles = samples * per_image_;
       const Gradients gradients = transform_gradients(dy, first, samples, cout(), padded(cout()));
-      const std::int64_t blocks = cin() / kPanel;
-      const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(kPanelsAtOnce * kPanel * kPanel);
+      const std::int64_t panels = cin() / kPanel;
+      // Two panels a task, where that leaves one for each thread: gradients then pass by half as often.
+      const std::int64_t group = shape_.nets * panels >= kPanelsAtOnce * stream_.pool().size() ? kPanelsAtOnce : 1;
+      const std::int64_t blocks = ceil_div(panels, group);
+      const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(kTilesAtOnce * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
-      for_each_task(shape_.nets * blocks, weight_size + product_size,
+      const auto panels_of = [&](std::int64_t block) { return std::min(group, panels - block * group); };
+      for_each_task(shape_.nets * blocks, group * (weight_size + product_size),
                     [&](std::int64_t task, std::int64_t next, float* buffer) {
-                      const std::int64_t net = task / blocks, channel = task % blocks * kPanel;
-                      const std::int64_t panels = ceil_div(tiles, kPanel);
+                      const std::int64_t net = task / blocks, block = task % blocks, count = panels_of(block);
+                      const std::int64_t channel = block * group * kPanel;
                       Ahead ahead;
-                      if (waits_for_weights(panels, next))
-                        ahead = {weights_of(w, next / blocks, 0) + next % blocks * kPanel, 1, kTaps * cout(), cin(),
-                                 P * tiles * cout()};
+                      if (waits_for_weights(ceil_div(tiles, kPanel), next))
+                        ahead = {weights_of(w, next / blocks, 0) + next % blocks * group * kPanel,
+                                 panels_of(next % blocks), kTaps * cout(), cin(), P * tiles * cout()};
                       float* weights = buffer;
-                      float* products = buffer + weight_size;
-                      transform_weight_columns(weights_of(w, net, 0) + channel, weights, weight_step);
+                      float* products = buffer + group * weight_size;
+                      for (std::int64_t i = 0; i < count; ++i)
+                        transform_weight_columns(weights_of(w, net, 0) + channel + i * kPanel,
+                                                 weights + i * weight_size, weight_step);
                       if (mode == WriteMode::overwrite)
                         for (std::int64_t pixel = 0; pixel < samples * shape_.h * shape_.w; ++pixel)
                           std::fill_n(dx + ((net * shape_.n + first) * shape_.h * shape_.w + pixel) * cin() + channel,
-                                      kPanel, 0.0f);
-                      for (std::int64_t tile = 0; tile < tiles; tile += kPanelsAtOnce * kPanel) {
-                        const std::int64_t count = std::min(kPanelsAtOnce * kPanel, tiles - tile);
-                        for (int p = 0; p < P; ++p)
-                          multiply_panel({gradients.at(net, p, 0, tile), gradients.row, 1}, count,
-                                         weights + p * weight_step, cout(), products + p * product_step, kPanel, ahead);
-                        for (std::int64_t i = 0; i < count; ++i)
-                          scatter(products + i * kPanel, product_step, net, first, tile + i, channel, dx);
+                                      count * kPanel, 0.0f);
+                      for (std::int64_t tile = 0; tile < tiles; tile += kTilesAtOnce) {
+                        const std::int64_t rows = std::min(kTilesAtOnce, tiles - tile);
+                        for (int p = 0; p < P; ++p) {
+                          const float* next_rows = p + 1 < P ? gradients.at(net, p + 1, 0, tile) : nullptr;
+                          if (tiles > kFewPanels * kPanel && next_rows)
+                            ahead = {next_rows, ceil_div(cout(), kCacheLine), rows, gradients.row, rows * cout()};
+                          multiply_panels({gradients.at(net, p, 0, tile), gradients.row, 1, next_rows}, rows,
+                                          {weights + p * weight_step, count, weight_size}, cout(),
+                                          {products + p * product_step, kPanel, product_size}, ahead);
+                        }
+                        for (std::int64_t row = 0; row < rows; ++row)
+                          for (std::int64_t i = 0; i < count; ++i)
+                            scatter(products + i * product_size + row * kPanel, product_step, net, first, tile + row,
+                                    channel + i * kPanel, dx);
                       }
                     });
     });
@@ -144,19 +166,28 @@ class Winograd {
       });
       const std::int64_t blocks = cout() / block;
       const WriteMode chunk_mode = first == 0 ? mode : WriteMode::accumulate;
-      for_each_task(shape_.nets * blocks, P * product_step, [&](std::int64_t task, std::int64_t, float* products) {
-        const std::int64_t net = task / blocks, channel = task % blocks * block;
-        Ahead nothing_ahead;
-        for (std::int64_t panel = 0; panel < panels; ++panel) {
-          const float* input = inputs.data + (net * panels + panel) * P * input_step;
-          for (int p = 0; p < P; ++p)
-            multiply_panel({gradients.at(net, p, task % blocks, 0), 1, gradients.row}, block, input + p * input_step,
-                           tiles, products + p * product_step, kPanel, nothing_ahead);
-          for (std::int64_t i = 0; i < block; ++i)
-            gather_weight_gradient(products + i * kPanel, product_step, chunk_mode,
-                                   dw + (net * cout() + channel + i) * kTaps * cin() + panel * kPanel);
-        }
-      });
+      const std::int64_t product_size = P * product_step;
+      for_each_task(shape_.nets * blocks, kPanelsAtOnce * product_size,
+                    [&](std::int64_t task, std::int64_t, float* products) {
+                      const std::int64_t net = task / blocks, channel = task % blocks * block;
+                      for (std::int64_t panel = 0; panel < panels; panel += kPanelsAtOnce) {
+                        const std::int64_t group = std::min<std::int64_t>(kPanelsAtOnce, panels - panel);
+                        const float* input = inputs.data + (net * panels + panel) * P * input_step;
+                        for (int p = 0; p < P; ++p) {
+                          Ahead ahead;
+                          if (tiles > kFewPanels * kPanel && p + 1 < P)
+                            ahead = {input + (p + 1) * input_step, tiles, group, P * input_step, block * tiles};
+                          multiply_panels({gradients.at(net, p, task % blocks, 0), 1, gradients.row}, block,
+                                          {input + p * input_step, group, P * input_step}, tiles,
+                                          {products + p * product_step, kPanel, product_size}, ahead);
+                        }
+                        for (std::int64_t filter = 0; filter < block; ++filter)
+                          for (std::int64_t i = 0; i < group; ++i)
+                            gather_weight_gradient(
+                                products + i * product_size + filter * kPanel, product_step, chunk_mode,
+                                dw + (net * cout() + channel + filter) * kTaps * cin() + (panel + i) * kPanel);
+                      }
+                    });
     });
   }
 
@@ -182,7 +213,7 @@ class Winograd {
   }
 
   /// Whether there is a next task whose weights take longer to come than the few products of this one.
-  static bool waits_for_weights(std::int64_t panels, std::int64_t next) { return next >= 0 && panels <= 4; }
+  static bool waits_for_weights(std::int64_t panels, std::int64_t next) { return next >= 0 && panels <= kFewPanels; }
 
   /// body(task, a task that this thread may get next or -1, buffer) in parallel, with a buffer for each thread that
   /// stays in its cache.
@@ -238,7 +269,7 @@ class Winograd {
       for (int p = 0; p < P; ++p)
         for (int half = 0; half < kPanel; half += kLanes) {
           Lanes block[kLanes];
-          std::copy_n(turned[p] + half, kLanes, block);
+          for (int lane = 0; lane < kLanes; ++lane) block[lane] = turned[p][half + lane];  // copy_n would be a call
           transpose(block);
           for (int lane = 0; lane < kLanes; ++lane)
             store(out + p * step + (channel + lane) * kPanel + half, block[lane]);

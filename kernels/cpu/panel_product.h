@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel of all matrix products: rows of a left factor times panels, 16 columns wide, of a right one.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "kernels/cpu/lanes.h"
+
+namespace clade::kernels::cpu {
+
+/// Columns of a panel.
+inline constexpr int kPanel = 2 * kLanes;
+
+/// Panels that one call takes at most.
+inline constexpr int kPanelsAtOnce = 2;
+
+/// Rows that products are best given in multiples of.
+inline constexpr int kRowsAtOnce = 8;
+
+/// The left factor of a product: element (row, k) is at data[row * row_step + k * k_step]. Where k_step is 1, rows are
+/// asked for before their turn; `next` is where those of the next call begin, or null.
+struct LeftFactor {
+  const float* data;
+  std::int64_t row_step;
+  std::int64_t k_step;
+  const float* next = nullptr;
+};
+
+/// The right factor of a product: `count` (1 or 2) contiguous panels [depth, kPanel], `step` floats apart.
+struct RightFactor {
+  const float* data;
+  std::int64_t count;
+  std::int64_t step;
+};
+
+/// Where a product goes: element (row, column) of a panel is at data[panel * panel_step + row * row_step + column].
+struct ProductTarget {
+  float* data;
+  std::int64_t row_step;
+  std::int64_t panel_step;
+};
+
+/// Cache lines that will be needed later, asked for a few at a time between products: many at once would fill the queue
+/// of misses, and products behind them would wait.
+class Ahead {
+ public:
+  /// Terms of the sums of a block of rows between two shares: a cache line of a row.
+  static constexpr std::int64_t kTerms = kCacheLine;
+
+  Ahead() = default;
+  /// `lines` cache lines from each of `rows` rows `row_step` floats apart, during calls of `multiply_panels` that sum
+  /// `work` terms a column and panel, all rows of all calls together.
+  Ahead(const float* first, std::int64_t lines, std::int64_t rows, std::int64_t row_step, std::int64_t work)
+      : next_(first),
+        lines_(lines),
+        rows_(rows),
+        row_step_(row_step),
+        share_(lines * rows * kRowsAtOnce * kTerms / work + 1) {}
+
+  void fetch_share() {
+    for (std::int64_t i = 0; i < share_ && rows_ > 0; ++i) {
+      __builtin_prefetch(next_ + line_ * kCacheLine, 0, 2);
+      if (++line_ == lines_) {
+        line_ = 0;
+        next_ += row_step_;
+        --rows_;
+      }
+    }
+  }
+
+ private:
+  const float* next_ = nullptr;
+  std::int64_t lines_ = 0;
+  std::int64_t rows_ = 0;
+  std::int64_t row_step_ = 0;
+  std::int64_t share_ = 0;
+  std::int64_t line_ = 0;
+};
+
+namespace detail {
+
+#if defined(__AVX512F__)
+// One register a row and panel.
+using PanelRow = float __attribute__((vector_size(64)));
+inline constexpr int kRegistersOfPanel = 1;
+#else
+using PanelRow = Lanes;
+inline constexpr int kRegistersOfPanel = 2;
+#endif
+
+/// Rows by Panels products, the sums in registers. Asks for as many rows at a.next, if that is not null.
+template <int Rows, int Panels>
+inline void multiply_rows(LeftFactor a, const float* b, std::int64_t b_step, std::int64_t depth, ProductTarget c,
+                          Ahead& ahead) {
+  constexpr int kWidth = kPanel / kRegistersOfPanel;
+  constexpr int kRegisters = Panels * kRegistersOfPanel;
+  PanelRow sums[Rows][kRegisters];
+#pragma GCC unroll 16
+  for (int row = 0; row < Rows; ++row)
+    for (int i = 0; i < kRegisters; ++i) sums[row][i] = PanelRow{};
+  const float* left = a.data;
+  const std::int64_t row_step = a.row_step, k_step = a.k_step;
+  const auto add_terms = [&](auto count) {
+    for (std::int64_t k = 0; k < count; ++k, b += kPanel, left += k_step) {
+      PanelRow right[kRegisters];
+      for (int i = 0; i < kRegisters; ++i)
+        std::memcpy(&right[i], b + i / kRegistersOfPanel * b_step + i % kRegistersOfPanel * kWidth, sizeof(PanelRow));
+#pragma GCC unroll 16
+      for (int row = 0; row < Rows; ++row) {
+        const float factor = left[row * row_step];
+        for (int i = 0; i < kRegisters; ++i) sums[row][i] += factor * right[i];
+      }
+    }
+  };
+  for (; depth >= Ahead::kTerms; depth -= Ahead::kTerms) {
+    ahead.fetch_share();
+    if (a.next) {
+      for (int row = 0; row < Rows; ++row) __builtin_prefetch(a.next + row * row_step, 0, 3);
+      a.next += Ahead::kTerms;
+    }
+    add_terms(std::integral_constant<std::int64_t, Ahead::kTerms>{});
+  }
+  add_terms(depth);
+#pragma GCC unroll 16
+  for (int row = 0; row < Rows; ++row)
+    for (int i = 0; i < kRegisters; ++i)
+      std::memcpy(c.data + row * c.row_step + i / kRegistersOfPanel * c.panel_step + i % kRegistersOfPanel * kWidth,
+                  &sums[row][i], sizeof(PanelRow));
+}
+
+/// Rows by all panels; without registers for the sums of two, by one after the other.
+template <int Rows>
+inline void multiply_rows(const LeftFactor& a, const RightFactor& b, std::int64_t depth, const ProductTarget& c,
+                          Ahead& ahead) {
+#if defined(__AVX512F__)
+  if (b.count == kPanelsAtOnce) {
+    multiply_rows<Rows, kPanelsAtOnce>(a, b.data, b.step, depth, c, ahead);
+    return;
+  }
+#endif
+  multiply_rows<Rows, 1>(a, b.data, 0, depth, c, ahead);
+  if (b.count == 1) return;
+  Ahead nothing;
+  multiply_rows<Rows, 1>({a.data, a.row_step, a.k_step}, b.data + b.step, 0, depth,
+                         {c.data + c.panel_step, c.row_step, 0}, nothing);
+}
+
+}  // namespace detail
+
+/// c = a * b for `rows` rows of a and all panels of b, sums over `depth` terms.
+/// A call of its own: inlined into a large caller, the distances between rows would not stay in registers.
+[[gnu::noinline]] inline void multiply_panels(LeftFactor a, std::int64_t rows, const RightFactor& b, std::int64_t depth,
+                                              ProductTarget c, Ahead& ahead) {
+  const float* following = a.k_step == 1 ? a.next : nullptr;
+  const auto take = [&](auto count) {
+    rows -= count;
+    a.next = a.k_step == 1 && rows >= count ? a.data + count * a.row_step : following;
+    detail::multiply_rows<count>(a, b, depth, c, ahead);
+    a.data += count * a.row_step;
+    c.data += count * c.row_step;
+  };
+  // As many sums in flight as registers hold and latency asks for: six rows by two vectors of sixteen registers, eight
+  // rows of large ones. Four rows are better than two, so without the latter eight are taken as four and four.
+#if defined(__AVX512F__)
+  // Nine at a time take care of a rest, such as of the 3 x 3 pixels that a patch is for the discriminator's last
+  // layers.
+  std::int64_t nines = rows % kRowsAtOnce <= rows / kRowsAtOnce ? rows % kRowsAtOnce : 0;
+  for (; nines > 0; --nines) take(std::integral_constant<int, kRowsAtOnce + 1>{});
+  while (rows >= kRowsAtOnce) take(std::integral_constant<int, kRowsAtOnce>{});
+#endif
+  while (rows >= 6 && rows != 8) take(std::integral_constant<int, 6>{});
+  while (rows >= 4) take(std::integral_constant<int, 4>{});
+  while (rows >= 1) take(std::integral_constant<int, 1>{});
+}
+
+}  // namespace clade::kernels::cpu
