@@ -24,12 +24,25 @@ inline constexpr int kLanes = 8;
 /// Floats of a cache line.
 inline constexpr std::int64_t kCacheLine = 16;
 
-inline Lanes load(const float* from) {
-  Lanes value;
+/// As many floats as a register holds, but at least eight.
+#if defined(__AVX512F__)
+using WideLanes = float __attribute__((vector_size(64)));
+inline constexpr int kWideLanes = 16;
+#else
+using WideLanes = Lanes;
+inline constexpr int kWideLanes = kLanes;
+#endif
+
+template <class Vector = Lanes>
+inline Vector load(const float* from) {
+  Vector value;
   std::memcpy(&value, from, sizeof value);
   return value;
 }
-inline void store(float* to, Lanes value) { std::memcpy(to, &value, sizeof value); }
+template <class Vector>
+inline void store(float* to, const Vector& value) {
+  std::memcpy(to, &value, sizeof value);
+}
 
 /// g where z > 0, factor * g elsewhere. Of a choice between floats compilers make a branch, on signs that nobody can foretell.
 #if defined(__AVX__)

@@ -239,8 +239,8 @@ class Winograd {
     return {net, first + tile / per_image_, inside / columns_.tiles(), inside % columns_.tiles()};
   }
 
-  /// Eight channels of the pixels that a tile reads.
-  void load_tile(const Images& x, const Place& at, std::int64_t channel, Lanes (&tile)[I][I]) const {
+  /// A vector of channels of the pixels that a tile reads.
+  void load_tile(const Images& x, const Place& at, std::int64_t channel, WideLanes (&tile)[I][I]) const {
     const float* image = x.at(at.net, at.sample) + channel;
     const int* rows = rows_.sources(at.row);
     const int* columns = columns_.sources(at.column);
@@ -249,7 +249,8 @@ class Winograd {
 #pragma GCC unroll 8
       for (int j = 0; j < I; ++j) {
         const bool inside = rows[i] >= 0 && columns[j] >= 0;
-        tile[i][j] = inside ? load(image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin()) : Lanes{};
+        const float* pixel = image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin();
+        tile[i][j] = inside ? load<WideLanes>(pixel) : WideLanes{};
       }
   }
 
@@ -258,22 +259,23 @@ class Winograd {
                              std::int64_t panel, float* out, std::int64_t step) const {
     const std::int64_t begin = panel * kPanel;
     const std::int64_t count = std::min<std::int64_t>(kPanel, samples * per_image_ - begin);
-    Lanes turned[P][kPanel] = {};
-    for (std::int64_t channel = 0; channel < cin(); channel += kLanes) {
+    alignas(64) float turned[P][kPanel][kWideLanes] = {};
+    for (std::int64_t channel = 0; channel < cin(); channel += kWideLanes) {
       for (std::int64_t i = 0; i < count; ++i) {
-        Lanes tile[I][I], transformed[T][T];
+        WideLanes tile[I][I], transformed[T][T];
         load_tile(x, place(net, first, begin + i), channel, tile);
         transform(Scheme::kInput, tile, transformed);
-        store_parts(transformed, reinterpret_cast<float*>(&turned[0][i]), kPanel * kLanes);
+        store_parts(transformed, turned[0][i], kPanel * kWideLanes);
       }
       for (int p = 0; p < P; ++p)
-        for (int half = 0; half < kPanel; half += kLanes) {
-          Lanes block[kLanes];
-          for (int lane = 0; lane < kLanes; ++lane) block[lane] = turned[p][half + lane];  // copy_n would be a call
-          transpose(block);
-          for (int lane = 0; lane < kLanes; ++lane)
-            store(out + p * step + (channel + lane) * kPanel + half, block[lane]);
-        }
+        for (int part = 0; part < kWideLanes; part += kLanes)
+          for (int half = 0; half < kPanel; half += kLanes) {
+            Lanes block[kLanes];
+            for (int lane = 0; lane < kLanes; ++lane) block[lane] = load(turned[p][half + lane] + part);
+            transpose(block);
+            for (int lane = 0; lane < kLanes; ++lane)
+              store(out + p * step + (channel + part + lane) * kPanel + half, block[lane]);
+          }
     }
   }
 
@@ -281,8 +283,8 @@ class Winograd {
   void transform_input_columns(const Images& x, std::int64_t net, std::int64_t first, std::int64_t tiles,
                                std::int64_t channel, float* out, std::int64_t step) const {
     for (std::int64_t i = 0; i < tiles; ++i)
-      for (int half = 0; half < kPanel; half += kLanes) {
-        Lanes tile[I][I], transformed[T][T];
+      for (int half = 0; half < kPanel; half += kWideLanes) {
+        WideLanes tile[I][I], transformed[T][T];
         load_tile(x, place(net, first, i), channel + half, tile);
         transform(Scheme::kInput, tile, transformed);
         store_parts(transformed, out + i * kPanel + half, step);
@@ -309,15 +311,15 @@ class Winograd {
       const std::int64_t net = task / tiles, tile = task % tiles;
       const Place at = place(net, first, tile);
       const float* image = dy.at(net, at.sample);
-      for (std::int64_t channel = 0; channel < cout(); channel += kLanes) {
-        Lanes outputs[M][M], transformed[T][T];
+      for (std::int64_t channel = 0; channel < cout(); channel += kWideLanes) {
+        WideLanes outputs[M][M], transformed[T][T];
 #pragma GCC unroll 8
         for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
           for (int j = 0; j < M; ++j) {
             const int y = rows_.output(at.row, i), x = columns_.output(at.column, j);
-            outputs[i][j] =
-                y < 0 || x < 0 ? Lanes{} : load(image + (std::int64_t{y} * shape_.out_w() + x) * cout() + channel);
+            const float* pixel = image + (std::int64_t{y} * shape_.out_w() + x) * cout() + channel;
+            outputs[i][j] = y < 0 || x < 0 ? WideLanes{} : load<WideLanes>(pixel);
           }
         transform(kSpread.value, outputs, transformed);
         store_parts(transformed, out + net * P * step + (channel / block * tiles + tile) * row + channel % block, step);
@@ -332,30 +334,30 @@ class Winograd {
   }
 
   // The parts of a transform, `step` floats apart. Loops that are not unrolled would keep them in memory.
-  static void store_parts(const Lanes (&parts)[T][T], float* to, std::int64_t step) {
+  static void store_parts(const WideLanes (&parts)[T][T], float* to, std::int64_t step) {
 #pragma GCC unroll 8
     for (int i = 0; i < T; ++i)
 #pragma GCC unroll 8
       for (int j = 0; j < T; ++j, to += step) store(to, parts[i][j]);
   }
-  static void load_parts(const float* from, std::int64_t step, Lanes (&parts)[T][T]) {
+  static void load_parts(const float* from, std::int64_t step, WideLanes (&parts)[T][T]) {
 #pragma GCC unroll 8
     for (int i = 0; i < T; ++i)
 #pragma GCC unroll 8
-      for (int j = 0; j < T; ++j, from += step) parts[i][j] = load(from);
+      for (int j = 0; j < T; ++j, from += step) parts[i][j] = load<WideLanes>(from);
   }
 
-  static void load_filter(const float* w, std::int64_t channels, Lanes (&filter)[K][K]) {
-    for (int tap = 0; tap < kTaps; ++tap) filter[tap / K][tap % K] = load(w + tap * channels);
+  static void load_filter(const float* w, std::int64_t channels, WideLanes (&filter)[K][K]) {
+    for (int tap = 0; tap < kTaps; ++tap) filter[tap / K][tap % K] = load<WideLanes>(w + tap * channels);
   }
 
   /// [P][count][cin] of `count` filters.
   void transform_weights(const float* w, std::int64_t count, float* out, std::int64_t step, std::int64_t row) const {
     for (std::int64_t filter = 0; filter < count; ++filter)
-      for (std::int64_t channel = 0; channel < cin(); channel += kLanes) {
-        if (channel % kPanel == 0)
+      for (std::int64_t channel = 0; channel < cin(); channel += kWideLanes) {
+        if (channel % kCacheLine == 0)
           prefetch_filter(w + std::min(filter + 1, count - 1) * kTaps * cin() + channel, cin());
-        Lanes taps[K][K], transformed[T][T];
+        WideLanes taps[K][K], transformed[T][T];
         load_filter(w + filter * kTaps * cin() + channel, cin(), taps);
         transform(Scheme::kWeight, taps, transformed);
         store_parts(transformed, out + filter * row + channel, step);
@@ -367,8 +369,8 @@ class Winograd {
     constexpr std::int64_t kAhead = 6;  // filters
     for (std::int64_t filter = 0; filter < cout(); ++filter) {
       prefetch_filter(w + std::min(filter + kAhead, cout() - 1) * kTaps * cin(), cin());
-      for (int half = 0; half < kPanel; half += kLanes) {
-        Lanes taps[K][K], transformed[T][T];
+      for (int half = 0; half < kPanel; half += kWideLanes) {
+        WideLanes taps[K][K], transformed[T][T];
         load_filter(w + filter * kTaps * cin() + half, cin(), taps);
         transform(Scheme::kWeight, taps, transformed);
         store_parts(transformed, out + filter * kPanel + half, step);
@@ -379,19 +381,22 @@ class Winograd {
   /// Products [P][count][16 tiles] to outputs [16 tiles][M * M][count].
   static void transform_products(const float* products, std::int64_t step, std::int64_t count, float* outputs) {
     for (std::int64_t channel = 0; channel < count; channel += kLanes)
-      for (int half = 0; half < kPanel; half += kLanes) {
-        Lanes blocks[M * M][kLanes];
+      for (int half = 0; half < kPanel; half += kWideLanes) {
+        alignas(64) float blocks[M * M][kLanes][kWideLanes];
         for (int lane = 0; lane < kLanes; ++lane) {
-          Lanes in[T][T], out[M][M];
+          WideLanes in[T][T], out[M][M];
           load_parts(products + (channel + lane) * kPanel + half, step, in);
           transform(Scheme::kOutput, in, out);
-          for (int o = 0; o < M * M; ++o) blocks[o][lane] = out[o / M][o % M];
+          for (int o = 0; o < M * M; ++o) store(blocks[o][lane], out[o / M][o % M]);
         }
-        for (int o = 0; o < M * M; ++o) {
-          transpose(blocks[o]);
-          for (int lane = 0; lane < kLanes; ++lane)
-            store(outputs + ((half + lane) * M * M + o) * count + channel, blocks[o][lane]);
-        }
+        for (int o = 0; o < M * M; ++o)
+          for (int part = 0; part < kWideLanes; part += kLanes) {
+            Lanes block[kLanes];
+            for (int lane = 0; lane < kLanes; ++lane) block[lane] = load(blocks[o][lane] + part);
+            transpose(block);
+            for (int lane = 0; lane < kLanes; ++lane)
+              store(outputs + ((half + part + lane) * M * M + o) * count + channel, block[lane]);
+          }
       }
   }
 
@@ -420,8 +425,8 @@ class Winograd {
     float* image = dx + (at.net * shape_.n + at.sample) * input_size() + channel;
     const int* rows = rows_.sources(at.row);
     const int* columns = columns_.sources(at.column);
-    for (int half = 0; half < kPanel; half += kLanes) {
-      Lanes in[T][T], out[I][I];
+    for (int half = 0; half < kPanel; half += kWideLanes) {
+      WideLanes in[T][T], out[I][I];
       load_parts(products + half, step, in);
       transform(kSpread.value, in, out);
 #pragma GCC unroll 8
@@ -430,7 +435,7 @@ class Winograd {
         for (int j = 0; j < I; ++j) {
           if (rows[i] < 0 || columns[j] < 0) continue;
           float* pixel = image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin() + half;
-          store(pixel, load(pixel) + out[i][j]);
+          store(pixel, load<WideLanes>(pixel) + out[i][j]);
         }
     }
   }
@@ -438,13 +443,14 @@ class Winograd {
   /// Products [P] at `step` to the taps of 16 input channels.
   void gather_weight_gradient(const float* products, std::int64_t step, WriteMode mode, float* dw) const {
     static constexpr auto kGather = transpose(Scheme::kWeight);
-    for (int half = 0; half < kPanel; half += kLanes) {
-      Lanes in[T][T], taps[K][K];
+    for (int half = 0; half < kPanel; half += kWideLanes) {
+      WideLanes in[T][T], taps[K][K];
       load_parts(products + half, step, in);
       transform(kGather.value, in, taps);
       for (int tap = 0; tap < kTaps; ++tap) {
         float* target = dw + tap * cin() + half;
-        store(target, mode == WriteMode::overwrite ? taps[tap / K][tap % K] : load(target) + taps[tap / K][tap % K]);
+        const WideLanes value = taps[tap / K][tap % K];
+        store(target, mode == WriteMode::overwrite ? value : load<WideLanes>(target) + value);
       }
     }
   }

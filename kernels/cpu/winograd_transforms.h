@@ -8,14 +8,14 @@ namespace clade::kernels::cpu {
 
 /// Sum of factors [k] * value(k), with zeros and ones left out by the compiler. It starts from the first term: adding
 /// that to zero would be one more operation.
-template <int N, class Value>
-inline Lanes combine(const float (&factors)[N], const Value& value) {
-  Lanes sum{};
+template <class Vector, int N, class Value>
+inline Vector combine(const float (&factors)[N], const Value& value) {
+  Vector sum{};
   bool begun = false;
 #pragma GCC unroll 8
   for (int k = 0; k < N; ++k) {
     if (factors[k] == 0.0f) continue;
-    const Lanes term = factors[k] * value(k);
+    const Vector term = factors[k] * value(k);
     sum = begun ? sum + term : term;
     begun = true;
   }
@@ -23,23 +23,23 @@ inline Lanes combine(const float (&factors)[N], const Value& value) {
 }
 
 /// out [R][C'] = matrix [R][C] * in [C][C'].
-template <int R, int C, int Columns>
-inline void apply_left(const float (&matrix)[R][C], const Lanes (&in)[C][Columns], Lanes (&out)[R][Columns]) {
+template <class Vector, int R, int C, int Columns>
+inline void apply_left(const float (&matrix)[R][C], const Vector (&in)[C][Columns], Vector (&out)[R][Columns]) {
 #pragma GCC unroll 8
   for (int row = 0; row < R; ++row)
 #pragma GCC unroll 8
     for (int column = 0; column < Columns; ++column)
-      out[row][column] = combine(matrix[row], [&](int k) { return in[k][column]; });
+      out[row][column] = combine<Vector>(matrix[row], [&](int k) { return in[k][column]; });
 }
 
 /// out [R][R'] = in [R][C] * matrix^T, matrix [R'][C].
-template <int R, int C, int Rows>
-inline void apply_right(const float (&matrix)[Rows][C], const Lanes (&in)[R][C], Lanes (&out)[R][Rows]) {
+template <class Vector, int R, int C, int Rows>
+inline void apply_right(const float (&matrix)[Rows][C], const Vector (&in)[R][C], Vector (&out)[R][Rows]) {
 #pragma GCC unroll 8
   for (int row = 0; row < R; ++row)
 #pragma GCC unroll 8
     for (int column = 0; column < Rows; ++column)
-      out[row][column] = combine(matrix[column], [&](int k) { return in[row][k]; });
+      out[row][column] = combine<Vector>(matrix[column], [&](int k) { return in[row][k]; });
 }
 
 template <int R, int C>
@@ -55,9 +55,9 @@ constexpr Transposed<R, C> transpose(const float (&matrix)[R][C]) {
 }
 
 /// matrix * in * matrix^T: a transform of both axes of a tile.
-template <int R, int C>
-inline void transform(const float (&matrix)[R][C], const Lanes (&in)[C][C], Lanes (&out)[R][R]) {
-  Lanes half[R][C];
+template <class Vector, int R, int C>
+inline void transform(const float (&matrix)[R][C], const Vector (&in)[C][C], Vector (&out)[R][R]) {
+  Vector half[R][C];
   apply_left(matrix, in, half);
   apply_right(matrix, half, out);
 }
