@@ -93,8 +93,8 @@ inline constexpr int kRegistersOfPanel = 2;
 
 /// Rows by Panels products, the sums in registers. Asks for as many rows at a.next, if that is not null.
 template <int Rows, int Panels>
-inline void multiply_rows(LeftFactor a, const float* b, std::int64_t b_step, std::int64_t depth, ProductTarget c,
-                          Ahead& ahead) {
+[[gnu::always_inline]] inline void multiply_rows(LeftFactor a, const float* b, std::int64_t b_step, std::int64_t depth,
+                                                 ProductTarget c, Ahead& ahead) {
   constexpr int kWidth = kPanel / kRegistersOfPanel;
   constexpr int kRegisters = Panels * kRegistersOfPanel;
   PanelRow sums[Rows][kRegisters];
@@ -133,8 +133,8 @@ inline void multiply_rows(LeftFactor a, const float* b, std::int64_t b_step, std
 
 /// Rows by all panels; without registers for the sums of two, by one after the other.
 template <int Rows>
-inline void multiply_rows(const LeftFactor& a, const RightFactor& b, std::int64_t depth, const ProductTarget& c,
-                          Ahead& ahead) {
+[[gnu::always_inline]] inline void multiply_rows(const LeftFactor& a, const RightFactor& b, std::int64_t depth,
+                                                 const ProductTarget& c, Ahead& ahead) {
 #if defined(__AVX512F__)
   if (b.count == kPanelsAtOnce) {
     multiply_rows<Rows, kPanelsAtOnce>(a, b.data, b.step, depth, c, ahead);
