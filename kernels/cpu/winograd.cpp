@@ -121,9 +121,7 @@ class Winograd {
                                  panels_of(next % blocks), kTaps * cout(), cin(), P * tiles * cout()};
                       float* weights = buffer;
                       float* products = buffer + group * weight_size;
-                      for (std::int64_t i = 0; i < count; ++i)
-                        transform_weight_columns(weights_of(w, net, 0) + channel + i * kPanel,
-                                                 weights + i * weight_size, weight_step);
+                      transform_weight_columns(weights_of(w, net, 0) + channel, count, weights, weight_size, weight_step);
                       if (mode == WriteMode::overwrite)
                         for (std::int64_t pixel = 0; pixel < samples * shape_.h * shape_.w; ++pixel)
                           std::fill_n(dx + ((net * shape_.n + first) * shape_.h * shape_.w + pixel) * cin() + channel,
@@ -364,18 +362,21 @@ class Winograd {
       }
   }
 
-  /// [P][cout][16 input channels]; w points to the first of those channels.
-  void transform_weight_columns(const float* w, float* out, std::int64_t step) const {
-    constexpr std::int64_t kAhead = 6;  // filters
-    for (std::int64_t filter = 0; filter < cout(); ++filter) {
-      prefetch_filter(w + std::min(filter + kAhead, cout() - 1) * kTaps * cin(), cin());
-      for (int half = 0; half < kPanel; half += kWideLanes) {
-        WideLanes taps[K][K], transformed[T][T];
-        load_filter(w + filter * kTaps * cin() + half, cin(), taps);
-        transform(Scheme::kWeight, taps, transformed);
-        store_parts(transformed, out + filter * kPanel + half, step);
+  /// Panels [P][cout][16 input channels], `size` floats apart; w points to the first of their channels.
+  void transform_weight_columns(const float* w, std::int64_t panels, float* out, std::int64_t size,
+                                std::int64_t step) const {
+    constexpr std::int64_t kAhead = 3;  // filters
+    for (std::int64_t filter = 0; filter < cout(); ++filter)
+      for (std::int64_t panel = 0; panel < panels; ++panel) {
+        const float* taps_of_filter = w + filter * kTaps * cin() + panel * kPanel;
+        prefetch_filter(taps_of_filter + std::min(kAhead, cout() - 1 - filter) * kTaps * cin(), cin());
+        for (int half = 0; half < kPanel; half += kWideLanes) {
+          WideLanes taps[K][K], transformed[T][T];
+          load_filter(taps_of_filter + half, cin(), taps);
+          transform(Scheme::kWeight, taps, transformed);
+          store_parts(transformed, out + panel * size + filter * kPanel + half, step);
+        }
       }
-    }
   }
 
   /// Products [P][count][16 tiles] to outputs [16 tiles][M * M][count].
