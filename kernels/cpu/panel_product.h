@@ -155,7 +155,7 @@ template <int Rows>
 [[gnu::noinline]] inline void multiply_panels(LeftFactor a, std::int64_t rows, const RightFactor& b, std::int64_t depth,
                                               ProductTarget c, Ahead& ahead) {
   const float* following = a.k_step == 1 ? a.next : nullptr;
-  const auto take = [&](auto count) {
+  const auto take = [&](auto count) __attribute__((always_inline)) {
     rows -= count;
     a.next = a.k_step == 1 && rows >= count ? a.data + count * a.row_step : following;
     detail::multiply_rows<count>(a, b, depth, c, ahead);
