@@ -12,10 +12,10 @@ namespace {
 // Unrolled windows are worked off in chunks of samples that stay in the cache.
 constexpr std::int64_t kChunkFloats = std::int64_t{1} << 20;
 
-// Tiles: deep products (correlate) want compact ones, shallow products (both adjoints) wide ones. Measured with Eigen
-// on the shapes of CycleGAN training; small enough that a product for one sample still has several.
-constexpr std::int64_t kTileRows = 128;
-constexpr std::int64_t kTileFeatures = 128;
+// Tiles of the products: large ones pack their right factor less often for the same work, small ones keep every thread busy.
+// The depth of a window, which is long, is cut once more where it is a side of the result.
+constexpr std::int64_t kLargeTile = 256;
+constexpr std::int64_t kSmallTile = 128;
 constexpr std::int64_t kTileDepth = 640;
 
 /// Samples [first, first + count) of every net.
@@ -144,14 +144,25 @@ void roll(Stream& stream, const WindowGrid& grid, const Chunk& chunk, View<const
   });
 }
 
-/// Calls body(group, row block, column block) for every tile of the groups' products, in parallel.
+/// The results of the groups' products, cut into tiles.
+struct Tiles {
+  Blocks rows, columns;
+  std::int64_t count() const { return rows.count() * columns.count(); }
+};
+
+/// `cut` makes the tiles from the length of a side.
+template <class Cut>
+Tiles make_tiles(const Stream& stream, const WindowGrid& grid, const Cut& cut) {
+  const Tiles large = cut(kLargeTile);
+  return grid.groups() * large.count() >= stream.pool().size() ? large : cut(kSmallTile);
+}
+
+/// Calls body(group, row block, column block) for every tile, in parallel.
 template <class Body>
-void for_each_tile(Stream& stream, const WindowGrid& grid, const Blocks& rows, const Blocks& columns,
-                   const Body& body) {
-  const std::int64_t tiles = rows.count() * columns.count();
-  stream.pool().parallel_for(grid.groups() * tiles, [&](std::int64_t task) {
-    const std::int64_t tile = task % tiles;
-    body(task / tiles, tile / columns.count(), tile % columns.count());
+void for_each_tile(Stream& stream, const WindowGrid& grid, const Tiles& tiles, const Body& body) {
+  stream.pool().parallel_for(grid.groups() * tiles.count(), [&](std::int64_t task) {
+    const std::int64_t tile = task % tiles.count();
+    body(task / tiles.count(), tile / tiles.columns.count(), tile % tiles.columns.count());
   });
 }
 
@@ -165,11 +176,12 @@ void correlate(Stream& stream, const WindowGrid& grid, const float* image, const
     unroll(stream, grid, chunk, image, columns);
 
     const std::int64_t row_count = chunk.count * grid.windows();
-    const Blocks row_blocks(row_count, kTileRows);
-    const Blocks feature_blocks(grid.features, kTileFeatures);
-    for_each_tile(stream, grid, row_blocks, feature_blocks, [&](std::int64_t group, std::int64_t i, std::int64_t j) {
-      const std::int64_t first_row = row_blocks.first(i), rows = row_blocks.size(i);
-      const std::int64_t first = feature_blocks.first(j), count = feature_blocks.size(j);
+    const Tiles tiles = make_tiles(stream, grid, [&](std::int64_t side) {
+      return Tiles{{row_count, side}, {grid.features, side}};
+    });
+    for_each_tile(stream, grid, tiles, [&](std::int64_t group, std::int64_t i, std::int64_t j) {
+      const std::int64_t first_row = tiles.rows.first(i), rows = tiles.rows.size(i);
+      const std::int64_t first = tiles.columns.first(j), count = tiles.columns.size(j);
       const Matrix unrolled(columns.data + group * row_count * grid.depth(), row_count, grid.depth());
       const Matrix filters(weights + group * grid.features * grid.depth(), grid.features, grid.depth());
       float* out = features + ((group * grid.n + chunk.first) * grid.windows() + first_row) * grid.features + first;
@@ -188,15 +200,16 @@ void correlate_adjoint(Stream& stream, const WindowGrid& grid, const float* feat
     const View<float> columns = allocate_columns(stream, grid, chunk);
 
     const std::int64_t row_count = chunk.count * grid.windows();
-    const Blocks row_blocks(row_count, kTileRows);
-    const Blocks depth_blocks(grid.depth(), kTileDepth);
-    for_each_tile(stream, grid, row_blocks, depth_blocks, [&](std::int64_t group, std::int64_t i, std::int64_t j) {
+    const Tiles tiles = make_tiles(stream, grid, [&](std::int64_t side) {
+      return Tiles{{row_count, side}, {grid.depth(), kTileDepth}};
+    });
+    for_each_tile(stream, grid, tiles, [&](std::int64_t group, std::int64_t i, std::int64_t j) {
       const Matrix in(features + (group * grid.n + chunk.first) * grid.windows() * grid.features, row_count,
                       grid.features);
       const Matrix filters(weights + group * grid.features * grid.depth(), grid.features, grid.depth());
-      multiply(in.row_block(row_blocks.first(i), row_blocks.size(i)),
-               filters.column_block(depth_blocks.first(j), depth_blocks.size(j)), WriteMode::overwrite,
-               columns.data + (group * row_count + row_blocks.first(i)) * grid.depth() + depth_blocks.first(j),
+      multiply(in.row_block(tiles.rows.first(i), tiles.rows.size(i)),
+               filters.column_block(tiles.columns.first(j), tiles.columns.size(j)), WriteMode::overwrite,
+               columns.data + (group * row_count + tiles.rows.first(i)) * grid.depth() + tiles.columns.first(j),
                grid.depth());
     });
     roll(stream, grid, chunk, columns, epilogue, mode, image);
@@ -211,16 +224,17 @@ void correlate_weight_gradient(Stream& stream, const WindowGrid& grid, const flo
     unroll(stream, grid, chunk, image, columns);
 
     const std::int64_t row_count = chunk.count * grid.windows();
-    const Blocks feature_blocks(grid.features, kTileFeatures);
-    const Blocks depth_blocks(grid.depth(), kTileDepth);
-    for_each_tile(stream, grid, feature_blocks, depth_blocks, [&](std::int64_t group, std::int64_t i, std::int64_t j) {
+    const Tiles tiles = make_tiles(stream, grid, [&](std::int64_t side) {
+      return Tiles{{grid.features, side}, {grid.depth(), kTileDepth}};
+    });
+    for_each_tile(stream, grid, tiles, [&](std::int64_t group, std::int64_t i, std::int64_t j) {
       const Matrix unrolled(columns.data + group * row_count * grid.depth(), row_count, grid.depth());
       const Matrix in(features + (group * grid.n + chunk.first) * grid.windows() * grid.features, row_count,
                       grid.features);
-      multiply(in.column_block(feature_blocks.first(i), feature_blocks.size(i)).transpose(),
-               unrolled.column_block(depth_blocks.first(j), depth_blocks.size(j)),
+      multiply(in.column_block(tiles.rows.first(i), tiles.rows.size(i)).transpose(),
+               unrolled.column_block(tiles.columns.first(j), tiles.columns.size(j)),
                chunk.first == 0 ? mode : WriteMode::accumulate,
-               dweights + (group * grid.features + feature_blocks.first(i)) * grid.depth() + depth_blocks.first(j),
+               dweights + (group * grid.features + tiles.rows.first(i)) * grid.depth() + tiles.columns.first(j),
                grid.depth());
     });
   });
