@@ -12,8 +12,8 @@ namespace {
 // Unrolled windows are worked off in chunks of samples that stay in the cache.
 constexpr std::int64_t kChunkFloats = std::int64_t{1} << 20;
 
-// Tiles of the products: large ones pack their right factor less often for the same work, small ones keep every thread busy.
-// The depth of a window, which is long, is cut once more where it is a side of the result.
+// Tiles of the products: large ones pack their right factor less often for the same work, small ones keep every thread
+// busy. The depth of a window, which is long, is cut by itself where it is a side of the result.
 constexpr std::int64_t kLargeTile = 256;
 constexpr std::int64_t kSmallTile = 128;
 constexpr std::int64_t kTileDepth = 640;

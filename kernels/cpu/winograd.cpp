@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layouts: P products per tile, in two dimensions; tiles of a chunk of samples are numbered sample by sample, row by
-// row. Columns of products come in panels of 16; what is a column is chosen so that weights, which are the large operand
-// at small batches, are never transposed.
+// row. Columns of products come in panels of 16; what is a column is chosen so that weights, which are the large
+// operand at small batches, are never transposed.
 #include "kernels/cpu/winograd.h"
 
 #include <algorithm>
@@ -19,8 +19,8 @@ namespace {
 
 // Tiles in work at once: enough to use transformed weights often, few enough for their transforms to stay in the cache.
 constexpr std::int64_t kChunkTiles = 256;
-// Panels of tiles that stay in a near cache from one task to the next. More are asked for, part by part, during the products
-// of the part before; with fewer, it is the weights that take longer to come than the products with them.
+// Panels of tiles that stay in a near cache from one task to the next. More are asked for, part by part, during the
+// products of the part before; with fewer, it is the weights that take longer to come than the products with them.
 constexpr std::int64_t kFewPanels = 4;
 // Tiles whose transformed gradients pass by one of the P parts of the transformed weights at once.
 constexpr std::int64_t kTilesAtOnce = 32;
@@ -121,7 +121,8 @@ class Winograd {
                                  panels_of(next % blocks), kTaps * cout(), cin(), P * tiles * cout()};
                       float* weights = buffer;
                       float* products = buffer + group * weight_size;
-                      transform_weight_columns(weights_of(w, net, 0) + channel, count, weights, weight_size, weight_step);
+                      transform_weight_columns(weights_of(w, net, 0) + channel, count, weights, weight_size,
+                                               weight_step);
                       if (mode == WriteMode::overwrite)
                         for (std::int64_t pixel = 0; pixel < samples * shape_.h * shape_.w; ++pixel)
                           std::fill_n(dx + ((net * shape_.n + first) * shape_.h * shape_.w + pixel) * cin() + channel,
