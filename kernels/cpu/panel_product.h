@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 #include "kernels/cpu/lanes.h"
@@ -82,36 +81,29 @@ class Ahead {
 
 namespace detail {
 
-#if defined(__AVX512F__)
-// One register a row and panel.
-using PanelRow = float __attribute__((vector_size(64)));
-inline constexpr int kRegistersOfPanel = 1;
-#else
-using PanelRow = Lanes;
-inline constexpr int kRegistersOfPanel = 2;
-#endif
+// Vectors that hold a row of a panel.
+inline constexpr int kRowVectors = kPanel / kWideLanes;
 
 /// Rows by Panels products, the sums in registers. Asks for as many rows at a.next, if that is not null.
 template <int Rows, int Panels>
 [[gnu::always_inline]] inline void multiply_rows(LeftFactor a, const float* b, std::int64_t b_step, std::int64_t depth,
                                                  ProductTarget c, Ahead& ahead) {
-  constexpr int kWidth = kPanel / kRegistersOfPanel;
-  constexpr int kRegisters = Panels * kRegistersOfPanel;
-  PanelRow sums[Rows][kRegisters];
+  constexpr int kVectors = Panels * kRowVectors;
+  WideLanes sums[Rows][kVectors];
 #pragma GCC unroll 16
   for (int row = 0; row < Rows; ++row)
-    for (int i = 0; i < kRegisters; ++i) sums[row][i] = PanelRow{};
+    for (int i = 0; i < kVectors; ++i) sums[row][i] = WideLanes{};
   const float* left = a.data;
   const std::int64_t row_step = a.row_step, k_step = a.k_step;
   const auto add_terms = [&](auto count) {
     for (std::int64_t k = 0; k < count; ++k, b += kPanel, left += k_step) {
-      PanelRow right[kRegisters];
-      for (int i = 0; i < kRegisters; ++i)
-        std::memcpy(&right[i], b + i / kRegistersOfPanel * b_step + i % kRegistersOfPanel * kWidth, sizeof(PanelRow));
+      WideLanes right[kVectors];
+      for (int i = 0; i < kVectors; ++i)
+        right[i] = load<WideLanes>(b + i / kRowVectors * b_step + i % kRowVectors * kWideLanes);
 #pragma GCC unroll 16
       for (int row = 0; row < Rows; ++row) {
         const float factor = left[row * row_step];
-        for (int i = 0; i < kRegisters; ++i) sums[row][i] += factor * right[i];
+        for (int i = 0; i < kVectors; ++i) sums[row][i] += factor * right[i];
       }
     }
   };
@@ -126,9 +118,8 @@ template <int Rows, int Panels>
   add_terms(depth);
 #pragma GCC unroll 16
   for (int row = 0; row < Rows; ++row)
-    for (int i = 0; i < kRegisters; ++i)
-      std::memcpy(c.data + row * c.row_step + i / kRegistersOfPanel * c.panel_step + i % kRegistersOfPanel * kWidth,
-                  &sums[row][i], sizeof(PanelRow));
+    for (int i = 0; i < kVectors; ++i)
+      store(c.data + row * c.row_step + i / kRowVectors * c.panel_step + i % kRowVectors * kWideLanes, sums[row][i]);
 }
 
 /// Rows by all panels; without registers for the sums of two, by one after the other.
