@@ -9,10 +9,6 @@ namespace clade::kernels::cpu {
 
 namespace {
 
-// Two panels of the right factor, 32 KB, stay in a near cache while all rows of the left one pass by.
-constexpr std::int64_t kDepth = 256;
-constexpr std::int64_t kRows = 64;
-
 /// b rows [first, first + depth), columns [column, column + width) to panel [depth][16], with zeros beyond the width.
 void pack(const Matrix& b, std::int64_t first, std::int64_t depth, std::int64_t column, std::int64_t width,
           float* panel) {
@@ -42,67 +38,100 @@ void pack(const Matrix& b, std::int64_t first, std::int64_t depth, std::int64_t 
     for (std::int64_t i = 0; i < kPanel; ++i) panel[k * kPanel + i] = i < width ? in[i * b.stride + k] : 0.0f;
 }
 
-/// What `pack` will read of b after these panels, during products of `rows` rows with them.
-Ahead next_panels(const Matrix& b, std::int64_t first, std::int64_t depth, std::int64_t column, std::int64_t columns,
-                  std::int64_t rows) {
-  column += kPanelsAtOnce * kPanel;
-  if (column >= columns) {
-    column = 0;
-    first += kDepth;
-  }
-  const std::int64_t terms = std::min(depth, (b.transposed ? b.columns : b.rows) - first);
-  if (terms <= 0) return {};
-  const std::int64_t width = std::min<std::int64_t>(kPanelsAtOnce * kPanel, columns - column);
-  return b.transposed
-             ? Ahead{b.data + column * b.stride + first, ceil_div(terms, kCacheLine), width, b.stride, rows * depth}
-             : Ahead{b.data + first * b.stride + column, ceil_div(width, kCacheLine), terms, b.stride, rows * depth};
-}
+// Rows of products that pass through a buffer, where columns of c end within a panel.
+constexpr std::int64_t kRows = 64;
 
-/// c [rows][width] (=|+=) tile [rows][16].
-void write_tile(const float* tile, std::int64_t rows, std::int64_t width, WriteMode mode, float* c,
-                std::int64_t stride) {
-  for (std::int64_t row = 0; row < rows; ++row, tile += kPanel, c += stride) {
-    if (width < kPanel) {
-      for (std::int64_t i = 0; i < width; ++i) c[i] = mode == WriteMode::overwrite ? tile[i] : c[i] + tile[i];
-      continue;
-    }
-    for (int half = 0; half < kPanel; half += kLanes)
-      store(c + half, mode == WriteMode::overwrite ? load(tile + half) : load(c + half) + load(tile + half));
-  }
+/// to [rows][width] = from.
+void copy_tile(const float* from, std::int64_t from_step, std::int64_t rows, std::int64_t width, float* to,
+               std::int64_t to_step) {
+  for (std::int64_t row = 0; row < rows; ++row, from += from_step, to += to_step) std::copy_n(from, width, to);
 }
 
 }  // namespace
 
-void multiply(const Matrix& a, const Matrix& b, WriteMode mode, float* c, std::int64_t stride) {
-  const std::int64_t rows = a.transposed ? a.columns : a.rows, depth = a.transposed ? a.rows : a.columns;
-  const std::int64_t columns = b.transposed ? b.rows : b.columns;
+MatrixPanels::MatrixPanels(const Matrix& b) : Panels(b.height(), b.width()), b_(b) {}
+
+RightFactor MatrixPanels::take(const Part& part, float* room) const {
+  for (std::int64_t i = 0; i < part.count; ++i) {
+    const std::int64_t column = (part.panel + i) * kPanel;
+    pack(b_, part.first, part.terms, column, std::min<std::int64_t>(kPanel, columns() - column),
+         room + i * part.terms * kPanel);
+  }
+  return {room, part.count, part.terms * kPanel};
+}
+
+Ahead MatrixPanels::ahead(const Part& part, std::int64_t work) const {
+  const std::int64_t column = part.panel * kPanel, width = std::min(part.count * kPanel, columns() - column);
+  return b_.transposed ? Ahead{b_.data + column * b_.stride + part.first, ceil_div(part.terms, kCacheLine), width,
+                               b_.stride, work}
+                       : Ahead{b_.data + part.first * b_.stride + column, ceil_div(width, kCacheLine), part.terms,
+                               b_.stride, work};
+}
+
+std::int64_t PackedPanels::size(const Matrix& b) { return ceil_div(b.width(), kPanel) * b.height() * kPanel; }
+
+void PackedPanels::pack(const Matrix& b, std::int64_t first, std::int64_t count, float* memory) {
+  for (std::int64_t panel = first; panel < first + count; ++panel)
+    cpu::pack(b, 0, b.height(), panel * kPanel, std::min<std::int64_t>(kPanel, b.width() - panel * kPanel),
+              memory + panel * b.height() * kPanel);
+}
+
+PackedPanels::PackedPanels(const Matrix& b, const float* memory) : Panels(b.height(), b.width()), memory_(memory) {}
+
+RightFactor PackedPanels::take(const Part& part, float*) const {
+  return {memory_ + (part.panel * depth() + part.first) * kPanel, part.count, depth() * kPanel};
+}
+
+Ahead PackedPanels::ahead(const Part& part, std::int64_t work) const {
+  static_assert(kPanel == kCacheLine);
+  return {memory_ + (part.panel * depth() + part.first) * kPanel, part.terms, part.count, depth() * kPanel, work};
+}
+
+void multiply_part(LeftFactor a, std::int64_t rows, const RightFactor& b, std::int64_t depth, std::int64_t width,
+                   WriteMode mode, float* c, std::int64_t stride, Ahead& ahead) {
+  if (b.count * kPanel <= width) {
+    multiply_panels(a, rows, b, depth, {c, stride, kPanel, mode}, ahead);
+    return;
+  }
+  alignas(64) float tiles[kPanelsAtOnce][kRows * kPanel] = {};
+  for (; rows > 0; rows -= kRows, a.data += kRows * a.row_step, c += kRows * stride) {
+    const std::int64_t height = std::min(kRows, rows);
+    const auto for_each_panel = [&](const auto& body) {
+      for (std::int64_t i = 0; i < b.count; ++i)
+        body(tiles[i], std::min<std::int64_t>(kPanel, width - i * kPanel), c + i * kPanel);
+    };
+    // Added as in place, so that results do not depend on how columns are shared out.
+    if (mode == WriteMode::accumulate)
+      for_each_panel([&](float* tile, std::int64_t columns, const float* from) {
+        copy_tile(from, stride, height, columns, tile, kPanel);
+      });
+    multiply_panels(a, height, b, depth, {tiles[0], kPanel, kRows * kPanel, mode}, ahead);
+    for_each_panel([&](const float* tile, std::int64_t columns, float* to) {
+      copy_tile(tile, kPanel, height, columns, to, stride);
+    });
+  }
+}
+
+void multiply(const Matrix& a, const Panels& b, const Columns& columns, WriteMode mode, float* c, std::int64_t stride) {
+  const std::int64_t rows = a.height();
   const std::int64_t row_step = a.transposed ? 1 : a.stride, k_step = a.transposed ? a.stride : 1;
-  alignas(64) float packed[kPanelsAtOnce][kDepth * kPanel];
-  alignas(64) float tiles[kPanelsAtOnce][kRows * kPanel];
-  for (std::int64_t first = 0; first < depth; first += kDepth) {
-    const std::int64_t part = std::min(kDepth, depth - first);
-    const WriteMode part_mode = first == 0 ? mode : WriteMode::accumulate;
-    for (std::int64_t column = 0; column < columns; column += kPanelsAtOnce * kPanel) {
-      const std::int64_t rest = columns - column;
-      const std::int64_t count = std::min<std::int64_t>(kPanelsAtOnce, ceil_div(rest, kPanel));
-      const auto width = [&](std::int64_t panel) { return std::min<std::int64_t>(kPanel, rest - panel * kPanel); };
-      for (std::int64_t i = 0; i < count; ++i) pack(b, first, part, column + i * kPanel, width(i), packed[i]);
-      const RightFactor right{packed[0], count, kDepth * kPanel};
-      Ahead ahead = next_panels(b, first, part, column, columns, rows);
-      const auto left = [&](std::int64_t row) {
-        return LeftFactor{a.data + row * row_step + first * k_step, row_step, k_step};
-      };
-      if (count * kPanel <= rest && part_mode == WriteMode::overwrite) {
-        multiply_panels(left(0), rows, right, part, {c + column, stride, kPanel}, ahead);
-        continue;
-      }
-      for (std::int64_t row = 0; row < rows; row += kRows) {
-        const std::int64_t height = std::min(kRows, rows - row);
-        multiply_panels(left(row), height, right, part, {tiles[0], kPanel, kRows * kPanel}, ahead);
-        for (std::int64_t i = 0; i < count; ++i)
-          write_tile(tiles[i], height, width(i), part_mode, c + row * stride + column + i * kPanel, stride);
-      }
-    }
+  const Blocks sums(b.depth(), Panels::kTerms);
+  alignas(64) float room[Panels::kRoom];
+  const std::int64_t first_panel = columns.first / kPanel, panels = ceil_div(columns.count, kPanel);
+  const std::int64_t pairs = ceil_div(panels, kPanelsAtOnce);
+  const auto part = [&](std::int64_t step) {
+    const std::int64_t sum = step / pairs, panel = step % pairs * kPanelsAtOnce;
+    return Panels::Part{sums.first(sum), sums.size(sum), first_panel + panel,
+                        std::min<std::int64_t>(kPanelsAtOnce, panels - panel)};
+  };
+  for (std::int64_t step = 0; step < sums.count() * pairs; ++step) {
+    const Panels::Part now = part(step);
+    const RightFactor right = b.take(now, room);
+    Ahead ahead;
+    if (step + 1 < sums.count() * pairs) ahead = b.ahead(part(step + 1), rows * now.terms);
+    const std::int64_t column = (now.panel - first_panel) * kPanel;
+    multiply_part({a.data + now.first * k_step, row_step, k_step}, rows, right, now.terms, columns.count - column,
+                  now.first == 0 ? mode : WriteMode::accumulate, c + column, stride, ahead);
   }
 }
 

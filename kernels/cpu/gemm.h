@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/shape.h"
+#include "kernels/cpu/panel_product.h"
 #include "kernels/kernel_types.h"
 
 namespace clade::kernels::cpu {
@@ -33,10 +34,85 @@ struct Matrix {
     result.transposed = !transposed;
     return result;
   }
+
+  /// Rows and columns of what it stands for.
+  std::int64_t height() const { return transposed ? columns : rows; }
+  std::int64_t width() const { return transposed ? rows : columns; }
 };
 
-/// c (=|+=) a * b, c row-major with `stride` floats from row to row.
-void multiply(const Matrix& a, const Matrix& b, WriteMode mode, float* c, std::int64_t stride);
+/// The right factor of products, in panels of 16 columns (panel_product.h), with zeros beyond the last column.
+class Panels {
+ public:
+  /// Terms of sums that are taken at once: two panels of them, 32 KB, stay in a near cache while rows pass by.
+  static constexpr std::int64_t kTerms = 256;
+  static constexpr std::int64_t kRoom = kPanelsAtOnce * kTerms * kPanel;
+
+  /// Rows [first, first + terms) of `count` panels, as many as a product takes at once.
+  struct Part {
+    std::int64_t first, terms;
+    std::int64_t panel, count;
+  };
+
+  virtual ~Panels() = default;
+  std::int64_t depth() const { return depth_; }
+  std::int64_t columns() const { return columns_; }
+
+  /// In `room` for kRoom floats, or where they are already.
+  virtual RightFactor take(const Part& part, float* room) const = 0;
+  /// What `take` will read, to be fetched during products that sum `work` terms a column and panel.
+  virtual Ahead ahead(const Part& part, std::int64_t work) const = 0;
+
+ protected:
+  Panels(std::int64_t depth, std::int64_t columns) : depth_(depth), columns_(columns) {}
+
+ private:
+  std::int64_t depth_, columns_;
+};
+
+/// Panels that are copied from a matrix each time they are taken.
+class MatrixPanels : public Panels {
+ public:
+  explicit MatrixPanels(const Matrix& b);
+  RightFactor take(const Part& part, float* room) const override;
+  Ahead ahead(const Part& part, std::int64_t work) const override;
+
+ private:
+  Matrix b_;
+};
+
+/// Panels copied once, for several products.
+class PackedPanels : public Panels {
+ public:
+  /// Floats that the panels of `b` take.
+  static std::int64_t size(const Matrix& b);
+  /// Panels from `first` on to memory for all of them.
+  static void pack(const Matrix& b, std::int64_t first, std::int64_t count, float* memory);
+
+  PackedPanels(const Matrix& b, const float* memory);
+  RightFactor take(const Part& part, float* room) const override;
+  Ahead ahead(const Part& part, std::int64_t work) const override;
+
+ private:
+  const float* memory_;
+};
+
+/// Columns [first, first + count) of a product; first is a multiple of 16.
+struct Columns {
+  std::int64_t first, count;
+};
+
+/// c (=|+=) those columns of a * b, c row-major with `stride` floats from row to row.
+void multiply(const Matrix& a, const Panels& b, const Columns& columns, WriteMode mode, float* c, std::int64_t stride);
+
+/// c (=|+=) a * b.
+inline void multiply(const Matrix& a, const Matrix& b, WriteMode mode, float* c, std::int64_t stride) {
+  const MatrixPanels panels(b);
+  multiply(a, panels, {0, panels.columns()}, mode, c, stride);
+}
+
+/// c (=|+=) a * b for `rows` rows of a and one or two panels of b with `width` columns in all.
+void multiply_part(LeftFactor a, std::int64_t rows, const RightFactor& b, std::int64_t depth, std::int64_t width,
+                   WriteMode mode, float* c, std::int64_t stride, Ahead& ahead);
 
 /// Cuts [0, extent) into nearly equal blocks of about `preferred`, a multiple of 16 unless there is only one.
 class Blocks {

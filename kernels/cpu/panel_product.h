@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "kernels/cpu/lanes.h"
+#include "kernels/kernel_types.h"
 
 namespace clade::kernels::cpu {
 
@@ -40,6 +41,7 @@ struct ProductTarget {
   float* data;
   std::int64_t row_step;
   std::int64_t panel_step;
+  WriteMode mode = WriteMode::overwrite;
 };
 
 /// Cache lines that will be needed later, asked for a few at a time between products: many at once would fill the queue
@@ -85,14 +87,18 @@ namespace detail {
 inline constexpr int kRowVectors = kPanel / kWideLanes;
 
 /// Rows by Panels products, the sums in registers. Asks for as many rows at a.next, if that is not null.
-template <int Rows, int Panels>
+template <WriteMode mode, int Rows, int Panels>
 [[gnu::always_inline]] inline void multiply_rows(LeftFactor a, const float* b, std::int64_t b_step, std::int64_t depth,
                                                  ProductTarget c, Ahead& ahead) {
   constexpr int kVectors = Panels * kRowVectors;
+  const auto target = [&](int row, int i) __attribute__((always_inline)) {
+    return c.data + row * c.row_step + i / kRowVectors * c.panel_step + i % kRowVectors * kWideLanes;
+  };
   WideLanes sums[Rows][kVectors];
 #pragma GCC unroll 16
   for (int row = 0; row < Rows; ++row)
-    for (int i = 0; i < kVectors; ++i) sums[row][i] = WideLanes{};
+    for (int i = 0; i < kVectors; ++i)
+      sums[row][i] = mode == WriteMode::accumulate ? load<WideLanes>(target(row, i)) : WideLanes{};
   const float* left = a.data;
   const std::int64_t row_step = a.row_step, k_step = a.k_step;
   const auto add_terms = [&](auto count) {
@@ -118,43 +124,40 @@ template <int Rows, int Panels>
   add_terms(depth);
 #pragma GCC unroll 16
   for (int row = 0; row < Rows; ++row)
-    for (int i = 0; i < kVectors; ++i)
-      store(c.data + row * c.row_step + i / kRowVectors * c.panel_step + i % kRowVectors * kWideLanes, sums[row][i]);
+    for (int i = 0; i < kVectors; ++i) store(target(row, i), sums[row][i]);
 }
 
 /// Rows by all panels; without registers for the sums of two, by one after the other.
-template <int Rows>
+template <WriteMode mode, int Rows>
 [[gnu::always_inline]] inline void multiply_rows(const LeftFactor& a, const RightFactor& b, std::int64_t depth,
                                                  const ProductTarget& c, Ahead& ahead) {
 #if defined(__AVX512F__)
   if (b.count == kPanelsAtOnce) {
-    multiply_rows<Rows, kPanelsAtOnce>(a, b.data, b.step, depth, c, ahead);
+    multiply_rows<mode, Rows, kPanelsAtOnce>(a, b.data, b.step, depth, c, ahead);
     return;
   }
 #endif
-  multiply_rows<Rows, 1>(a, b.data, 0, depth, c, ahead);
+  multiply_rows<mode, Rows, 1>(a, b.data, 0, depth, c, ahead);
   if (b.count == 1) return;
   Ahead nothing;
-  multiply_rows<Rows, 1>({a.data, a.row_step, a.k_step}, b.data + b.step, 0, depth,
-                         {c.data + c.panel_step, c.row_step, 0}, nothing);
+  multiply_rows<mode, Rows, 1>({a.data, a.row_step, a.k_step}, b.data + b.step, 0, depth,
+                               {c.data + c.panel_step, c.row_step, 0}, nothing);
 }
 
-}  // namespace detail
-
-/// c = a * b for `rows` rows of a and all panels of b, sums over `depth` terms.
-/// A call of its own: inlined into a large caller, the distances between rows would not stay in registers.
-[[gnu::noinline]] inline void multiply_panels(LeftFactor a, std::int64_t rows, const RightFactor& b, std::int64_t depth,
-                                              ProductTarget c, Ahead& ahead) {
+/// All rows. A call of its own: inlined into a large caller, the distances between rows would not stay in registers.
+template <WriteMode mode>
+[[gnu::noinline]] inline void multiply_all_rows(LeftFactor a, std::int64_t rows, const RightFactor& b,
+                                                std::int64_t depth, ProductTarget c, Ahead& ahead) {
   const float* following = a.k_step == 1 ? a.next : nullptr;
   const auto take = [&](auto count) __attribute__((always_inline)) {
     rows -= count;
     a.next = a.k_step == 1 && rows >= count ? a.data + count * a.row_step : following;
-    detail::multiply_rows<count>(a, b, depth, c, ahead);
+    multiply_rows<mode, count>(a, b, depth, c, ahead);
     a.data += count * a.row_step;
     c.data += count * c.row_step;
   };
-  // As many sums in flight as registers hold and latency asks for: six rows by two vectors of sixteen registers, eight
-  // rows of large ones. Four rows are better than two, so without the latter eight are taken as four and four.
+    // As many sums in flight as registers hold and latency asks for: six rows by two vectors of sixteen registers,
+    // eight rows of large ones. Four rows are better than two, so without the latter eight are taken as four and four.
 #if defined(__AVX512F__)
   // Nine at a time take care of a rest, such as of the 3 x 3 pixels that a patch is for the discriminator's last
   // layers.
@@ -165,6 +168,18 @@ template <int Rows>
   while (rows >= 6 && rows != 8) take(std::integral_constant<int, 6>{});
   while (rows >= 4) take(std::integral_constant<int, 4>{});
   while (rows >= 1) take(std::integral_constant<int, 1>{});
+}
+
+}  // namespace detail
+
+/// c (=|+=) a * b for `rows` rows of a and all panels of b, sums over `depth` terms.
+inline void multiply_panels(const LeftFactor& a, std::int64_t rows, const RightFactor& b, std::int64_t depth,
+                            const ProductTarget& c, Ahead& ahead) {
+  if (c.mode == WriteMode::overwrite) {
+    detail::multiply_all_rows<WriteMode::overwrite>(a, rows, b, depth, c, ahead);
+  } else {
+    detail::multiply_all_rows<WriteMode::accumulate>(a, rows, b, depth, c, ahead);
+  }
 }
 
 }  // namespace clade::kernels::cpu

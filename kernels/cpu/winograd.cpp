@@ -5,10 +5,10 @@
 #include "kernels/cpu/winograd.h"
 
 #include <algorithm>
-#include <atomic>
 #include <vector>
 
 #include "kernels/cpu/panel_product.h"
+#include "kernels/cpu/tasks.h"
 #include "kernels/cpu/winograd_schemes.h"
 #include "kernels/cpu/winograd_tiles.h"
 #include "kernels/cpu/winograd_transforms.h"
@@ -63,7 +63,7 @@ class Winograd {
                          product_step = padded(kBlock * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
       const std::int64_t output_size = kPanel * M * M * kBlock;
-      for_each_task(shape_.nets * blocks, weight_size + kPanelsAtOnce * product_size + output_size,
+      for_each_task(stream_, shape_.nets * blocks, weight_size + kPanelsAtOnce * product_size + output_size,
                     [&](std::int64_t task, std::int64_t next, float* buffer) {
                       const std::int64_t net = task / blocks, channel = task % blocks * kBlock;
                       Ahead ahead;
@@ -111,7 +111,7 @@ class Winograd {
       const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(kTilesAtOnce * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
       const auto panels_of = [&](std::int64_t block) { return std::min(group, panels - block * group); };
-      for_each_task(shape_.nets * blocks, group * (weight_size + product_size),
+      for_each_task(stream_, shape_.nets * blocks, group * (weight_size + product_size),
                     [&](std::int64_t task, std::int64_t next, float* buffer) {
                       const std::int64_t net = task / blocks, block = task % blocks, count = panels_of(block);
                       const std::int64_t channel = block * group * kPanel;
@@ -166,7 +166,7 @@ class Winograd {
       const std::int64_t blocks = cout() / block;
       const WriteMode chunk_mode = first == 0 ? mode : WriteMode::accumulate;
       const std::int64_t product_size = P * product_step;
-      for_each_task(shape_.nets * blocks, kPanelsAtOnce * product_size,
+      for_each_task(stream_, shape_.nets * blocks, kPanelsAtOnce * product_size,
                     [&](std::int64_t task, std::int64_t, float* products) {
                       const std::int64_t net = task / blocks, channel = task % blocks * block;
                       for (std::int64_t panel = 0; panel < panels; panel += kPanelsAtOnce) {
@@ -213,21 +213,6 @@ class Winograd {
 
   /// Whether there is a next task whose weights take longer to come than the few products of this one.
   static bool waits_for_weights(std::int64_t panels, std::int64_t next) { return next >= 0 && panels <= kFewPanels; }
-
-  /// body(task, a task that this thread may get next or -1, buffer) in parallel, with a buffer for each thread that
-  /// stays in its cache.
-  template <class Body>
-  void for_each_task(std::int64_t tasks, std::int64_t buffer_size, const Body& body) const {
-    const std::int64_t workers = std::min<std::int64_t>(stream_.pool().size(), tasks);
-    const View<float> buffers = scratch({workers, ceil_div(buffer_size, 64) * 64});
-    std::atomic<std::int64_t> next{0};
-    stream_.pool().parallel_for(workers, [&](std::int64_t worker) {
-      for (std::int64_t task = next++; task < tasks; task = next++) {
-        const std::int64_t guess = task + workers < tasks ? task + workers : -1;
-        body(task, guess, buffers.data + worker * buffers.shape[1]);
-      }
-    });
-  }
 
   struct Place {
     std::int64_t net, sample;

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/windows.h"
+
+#include <algorithm>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+namespace clade::kernels::cpu {
+
+namespace {
+
+/// Images of one channel make lines of a few floats, where calling memcpy would cost more than the copy: known lengths
+/// are inlined.
+void copy_line(const float* in, std::int64_t count, float* out) {
+  switch (count) {
+    case 1:
+      *out = *in;
+      break;
+    case 4:
+      std::copy_n(in, 4, out);
+      break;
+    case 7:
+      std::copy_n(in, 7, out);
+      break;
+    default:
+      std::copy_n(in, count, out);
+      break;
+  }
+}
+
+/// Calls body(image of the sample, row, column) for each window of the range.
+template <class Body>
+void for_each_window(const WindowGrid& grid, const float* image, const WindowRange& range, const Body& body) {
+  image += range.first / grid.windows() * grid.image_size();
+  const auto inside = static_cast<int>(range.first % grid.windows());
+  int row = inside / grid.grid_w(), column = inside % grid.grid_w();
+  for (std::int64_t i = 0; i < range.count; ++i) {
+    body(image, row, column);
+    if (++column < grid.grid_w()) continue;
+    column = 0;
+    if (++row < grid.grid_h()) continue;
+    row = 0;
+    image += grid.image_size();
+  }
+}
+
+/// Values of the window at (row, column).
+void copy_window(const WindowGrid& grid, std::int64_t phase, const float* image, int row, int column, float* out) {
+  const AxisMap& rows = grid.row_map(phase);
+  const AxisMap& columns = grid.column_map(phase);
+  const std::int64_t channels = grid.channels, line = grid.k * channels;
+  for (int tap_row = 0; tap_row < grid.k; ++tap_row, out += line) {
+    const int source_row = rows.source(row, tap_row);
+    if (source_row < 0) {
+      std::fill_n(out, line, 0.0f);
+      continue;
+    }
+    const float* in = image + source_row * grid.image_w() * channels;
+    if (columns.contiguous(column)) {
+      copy_line(in + columns.source(column, 0) * channels, line, out);
+      continue;
+    }
+    for (int tap = 0; tap < grid.k; ++tap) {
+      const int source = columns.source(column, tap);
+      if (source < 0) {
+        std::fill_n(out + tap * channels, channels, 0.0f);
+      } else {
+        copy_line(in + source * channels, channels, out + tap * channels);
+      }
+    }
+  }
+}
+
+/// Along one axis, where in the rows of windows the taps lie that read a pixel.
+class ReaderOffsets {
+ public:
+  ReaderOffsets(const AxisMap& map, std::int64_t window_step, std::int64_t tap_step) {
+    for (int pixel = 0; pixel < map.extent(); ++pixel) {
+      first_.push_back(offsets_.size());
+      for (const auto& reader : map.readers(pixel))
+        offsets_.push_back(reader.window * window_step + reader.tap * tap_step);
+    }
+    first_.push_back(offsets_.size());
+  }
+  std::span<const std::int64_t> of(int pixel) const {
+    const auto i = static_cast<std::size_t>(pixel);
+    return {offsets_.data() + first_[i], first_[i + 1] - first_[i]};
+  }
+
+ private:
+  std::vector<std::int64_t> offsets_;
+  std::vector<std::size_t> first_;
+};
+
+}  // namespace
+
+void unroll(const WindowGrid& grid, std::int64_t phase, const float* image, const WindowRange& range, float* rows,
+            std::int64_t row_step) {
+  for_each_window(grid, image, range, [&](const float* sample, int row, int column) {
+    copy_window(grid, phase, sample, row, column, rows);
+    rows += row_step;
+  });
+}
+
+void roll(const WindowGrid& grid, std::int64_t net, const WindowRows& rows, const ChannelRange& range,
+          const Epilogue& epilogue, WriteMode mode, float* image) {
+  const bool adds = mode == WriteMode::accumulate;
+  struct Phase {
+    const float* data;
+    ReaderOffsets rows, columns;
+  };
+  std::vector<Phase> phases;
+  for (std::int64_t phase = 0; phase < grid.phases(); ++phase)
+    phases.push_back({rows.data + phase * rows.phase_step,
+                      {grid.row_map(phase), grid.grid_w() * rows.row_step, grid.k * range.count},
+                      {grid.column_map(phase), rows.row_step, range.count}});
+  for (int row = 0; row < grid.image_h(); ++row)
+    for (int column = 0; column < grid.image_w(); ++column) {
+      float* out = image + (std::int64_t{row} * grid.image_w() + column) * grid.channels + range.first;
+      // Sums of a few channels at a time stay in a register.
+      const auto sum = [&]<class Value>(std::int64_t channel, Value total) {
+        if (adds) total = load<Value>(out + channel);
+        for (const Phase& phase : phases)
+          for (const std::int64_t vertical : phase.rows.of(row))
+            for (const std::int64_t horizontal : phase.columns.of(column))
+              total += load<Value>(phase.data + vertical + horizontal + channel);
+        store(out + channel, total);
+      };
+      std::int64_t channel = 0;
+      for (; channel + kWideLanes <= range.count; channel += kWideLanes) sum(channel, WideLanes{});
+      for (; channel < range.count; ++channel) sum(channel, 0.0f);
+      epilogue.apply(net, range.first, range.count, out);
+    }
+}
+
+WindowPanels::WindowPanels(const WindowGrid& grid, std::int64_t phase, const float* image)
+    : Panels(grid.n * grid.windows(), grid.depth()), grid_(grid), phase_(phase), image_(image) {}
+
+RightFactor WindowPanels::take(const Part& part, float* room) const {
+  const AxisMap& rows = grid_.row_map(phase_);
+  const AxisMap& columns = grid_.column_map(phase_);
+  const std::int64_t channels = grid_.channels, panel_size = part.terms * kPanel;
+  const auto copy = [&](auto count, std::int64_t panel) {
+    const std::int64_t value = panel * kPanel;
+    const auto tap = static_cast<int>(value / channels), tap_row = tap / grid_.k, tap_column = tap % grid_.k;
+    float* out = room + (panel - part.panel) * panel_size;
+    for_each_window(grid_, image_ + value % channels, {part.first, part.terms},
+                    [&](const float* image, int row, int column) {
+                      const int y = rows.source(row, tap_row), x = columns.source(column, tap_column);
+                      const float* pixel = image + (std::int64_t{y} * grid_.image_w() + x) * channels;
+                      for (int i = 0; i < count; ++i) {
+                        if (y < 0 || x < 0) {
+                          std::fill_n(out + i * panel_size, kPanel, 0.0f);
+                        } else {
+                          std::copy_n(pixel + i * kPanel, kPanel, out + i * panel_size);
+                        }
+                      }
+                      out += kPanel;
+                    });
+  };
+  // Two panels of one tap are neighbours in each pixel.
+  if (part.count == kPanelsAtOnce && part.panel * kPanel % channels + kPanel < channels) {
+    copy(std::integral_constant<int, kPanelsAtOnce>{}, part.panel);
+  } else {
+    for (std::int64_t i = 0; i < part.count; ++i) copy(std::integral_constant<int, 1>{}, part.panel + i);
+  }
+  return {room, part.count, panel_size};
+}
+
+Ahead WindowPanels::ahead(const Part&, std::int64_t) const { return {}; }
+
+}  // namespace clade::kernels::cpu
