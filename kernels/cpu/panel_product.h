@@ -57,28 +57,32 @@ class Ahead {
   Ahead(const float* first, std::int64_t lines, std::int64_t rows, std::int64_t row_step, std::int64_t work)
       : next_(first),
         lines_(lines),
+        rest_(lines),
         rows_(rows),
         row_step_(row_step),
         share_(lines * rows * kRowsAtOnce * kTerms / work + 1) {}
 
   void fetch_share() {
-    for (std::int64_t i = 0; i < share_ && rows_ > 0; ++i) {
-      __builtin_prefetch(next_ + line_ * kCacheLine, 0, 2);
-      if (++line_ == lines_) {
-        line_ = 0;
-        next_ += row_step_;
-        --rows_;
-      }
+    for (std::int64_t share = share_; share > 0 && rows_ > 0;) {
+      const std::int64_t count = std::min(share, rest_);
+      for (std::int64_t i = 0; i < count; ++i) __builtin_prefetch(next_ + i * kCacheLine, 0, 2);
+      share -= count;
+      rest_ -= count;
+      next_ += count * kCacheLine;
+      if (rest_ > 0) return;
+      next_ += row_step_ - lines_ * kCacheLine;
+      rest_ = lines_;
+      --rows_;
     }
   }
 
  private:
   const float* next_ = nullptr;
   std::int64_t lines_ = 0;
+  std::int64_t rest_ = 0;  // lines of the row
   std::int64_t rows_ = 0;
   std::int64_t row_step_ = 0;
   std::int64_t share_ = 0;
-  std::int64_t line_ = 0;
 };
 
 namespace detail {

@@ -29,6 +29,21 @@ constexpr std::int64_t kTilesAtOnce = 32;
 // 4 KiB share a set of the L1 cache, and a transform touches all parts at once.
 constexpr std::int64_t padded(std::int64_t size) { return size + kPanel; }
 
+/// multiply_panels for a few rows of a left factor whose sums are long: half of the terms at a time, so that the panels
+/// and the rows that are asked for ahead fit into the L1 cache together.
+void multiply_halves(const LeftFactor& a, std::int64_t rows, const RightFactor& b, std::int64_t depth,
+                     const ProductTarget& c, Ahead& ahead) {
+  constexpr std::int64_t kLong = 128;
+  if (depth <= kLong) {
+    multiply_panels(a, rows, b, depth, c, ahead);
+    return;
+  }
+  const std::int64_t half = depth / 2;
+  multiply_panels({a.data, a.row_step, 1, a.data + half}, rows, {b.data, b.count, b.step}, half, c, ahead);
+  multiply_panels({a.data + half, a.row_step, 1, a.next}, rows, {b.data + half * kPanel, b.count, b.step}, depth - half,
+                  {c.data, c.row_step, c.panel_step, WriteMode::accumulate}, ahead);
+}
+
 template <class Scheme>
 class Winograd {
   static constexpr int I = Scheme::kInputs;
@@ -86,7 +101,7 @@ class Winograd {
                           if (panels > kFewPanels && !last)
                             ahead = {input + (p + 1) * input_step, cin(), group, P * input_step, count * cin()};
                           const float* rows = weights + p * weight_step;
-                          multiply_panels({rows, row, 1, last ? nullptr : rows + weight_step}, count,
+                          multiply_halves({rows, row, 1, last ? nullptr : rows + weight_step}, count,
                                           {input + p * input_step, group, P * input_step}, cin(),
                                           {products + p * product_step, kPanel, product_size}, ahead);
                         }
@@ -133,7 +148,7 @@ class Winograd {
                           const float* next_rows = p + 1 < P ? gradients.at(net, p + 1, 0, tile) : nullptr;
                           if (tiles > kFewPanels * kPanel && next_rows)
                             ahead = {next_rows, ceil_div(cout(), kCacheLine), rows, gradients.row, rows * cout()};
-                          multiply_panels({gradients.at(net, p, 0, tile), gradients.row, 1, next_rows}, rows,
+                          multiply_halves({gradients.at(net, p, 0, tile), gradients.row, 1, next_rows}, rows,
                                           {weights + p * weight_step, count, weight_size}, cout(),
                                           {products + p * product_step, kPanel, product_size}, ahead);
                         }
@@ -159,9 +174,13 @@ class Winograd {
       const std::int64_t panels = cin() / kPanel;
       const std::int64_t input_step = padded(tiles * kPanel), product_step = padded(block * kPanel);
       const View<float> inputs = scratch({shape_.nets, panels, P, input_step});
-      stream_.pool().parallel_for(shape_.nets * panels, [&](std::int64_t task) {
-        transform_input_columns(x, task / panels, first, tiles, task % panels * kPanel,
-                                inputs.data + task * P * input_step, input_step);
+      // A pixel's channels of two panels are neighbours in memory.
+      const std::int64_t pairs = ceil_div(panels, kPanelsAtOnce);
+      stream_.pool().parallel_for(shape_.nets * pairs, [&](std::int64_t task) {
+        const std::int64_t net = task / pairs, panel = task % pairs * kPanelsAtOnce;
+        transform_input_columns(x, net, first, tiles, panel * kPanel,
+                                std::min<std::int64_t>(kPanelsAtOnce, panels - panel),
+                                inputs.data + (net * panels + panel) * P * input_step, input_step);
       });
       const std::int64_t blocks = cout() / block;
       const WriteMode chunk_mode = first == 0 ? mode : WriteMode::accumulate;
@@ -263,15 +282,15 @@ class Winograd {
     }
   }
 
-  /// columns [P][tiles][16 channels].
+  /// `panels` times columns [P][tiles][16 channels].
   void transform_input_columns(const Images& x, std::int64_t net, std::int64_t first, std::int64_t tiles,
-                               std::int64_t channel, float* out, std::int64_t step) const {
+                               std::int64_t channel, std::int64_t panels, float* out, std::int64_t step) const {
     for (std::int64_t i = 0; i < tiles; ++i)
-      for (int half = 0; half < kPanel; half += kWideLanes) {
+      for (std::int64_t part = 0; part < panels * kPanel; part += kWideLanes) {
         WideLanes tile[I][I], transformed[T][T];
-        load_tile(x, place(net, first, i), channel + half, tile);
+        load_tile(x, place(net, first, i), channel + part, tile);
         transform(Scheme::kInput, tile, transformed);
-        store_parts(transformed, out + i * kPanel + half, step);
+        store_parts(transformed, out + part / kPanel * P * step + i * kPanel + part % kPanel, step);
       }
   }
 
