@@ -19,11 +19,15 @@ namespace {
 
 // Tiles in work at once: enough to use transformed weights often, few enough for their transforms to stay in the cache.
 constexpr std::int64_t kChunkTiles = 256;
+// The same for gradients of weights: transformed gradients of a block of filters stay in the L2 cache of a core.
+constexpr std::int64_t kGradientTiles = 96;
 // Panels of tiles that stay in a near cache from one task to the next. More are asked for, part by part, during the
 // products of the part before; with fewer, it is the weights that take longer to come than the products with them.
 constexpr std::int64_t kFewPanels = 4;
 // Tiles whose transformed gradients pass by one of the P parts of the transformed weights at once.
 constexpr std::int64_t kTilesAtOnce = 32;
+// Tiles between a request for the lines of a transform and their stores.
+constexpr std::int64_t kTilesAhead = 4;
 
 // Steps between the P parts of an array, and between long rows, are kept off powers of two: addresses that differ by
 // 4 KiB share a set of the L1 cache, and a transform touches all parts at once.
@@ -64,7 +68,7 @@ class Winograd {
 
   void forward(const float* image, const float* w, const Epilogue& epilogue, float* y) {
     const Images x(image, shape_.n, input_size());
-    for_each_chunk([&](std::int64_t first, std::int64_t samples) {
+    for_each_chunk(kChunkTiles, [&](std::int64_t first, std::int64_t samples) {
       const std::int64_t panels = ceil_div(samples * per_image_, kPanel);
       const std::int64_t input_step = padded(cin() * kPanel);
       const View<float> inputs = scratch({shape_.nets, panels, P, input_step});
@@ -116,7 +120,7 @@ class Winograd {
 
   void backward_input(const float* output_gradient, const float* w, WriteMode mode, float* dx) {
     const Images dy(output_gradient, shape_.n, output_size());
-    for_each_chunk([&](std::int64_t first, std::int64_t samples) {
+    for_each_chunk(kChunkTiles, [&](std::int64_t first, std::int64_t samples) {
       const std::int64_t tiles = samples * per_image_;
       const Gradients gradients = transform_gradients(dy, first, samples, cout(), padded(cout()));
       const std::int64_t panels = cin() / kPanel;
@@ -167,7 +171,7 @@ class Winograd {
       x.add(use.x.data, use.samples());
       dy.add(use.dy.data, use.samples());
     }
-    for_each_chunk([&](std::int64_t first, std::int64_t samples) {
+    for_each_chunk(kGradientTiles, [&](std::int64_t first, std::int64_t samples) {
       const std::int64_t tiles = samples * per_image_;
       const std::int64_t block = cout() % 32 == 0 ? 32 : kPanel;
       const Gradients gradients = transform_gradients(dy, first, samples, block, block);
@@ -220,10 +224,11 @@ class Winograd {
   std::int64_t output_size() const { return std::int64_t{shape_.out_h()} * shape_.out_w() * cout(); }
   View<float> scratch(const Shape& shape) const { return stream_.scratch().view<float>(shape); }
 
-  /// body(first sample, samples), with scratch memory of its own.
+  /// body(first sample, samples) for chunks of nearly the same size, with scratch memory of its own.
   template <class Body>
-  void for_each_chunk(const Body& body) const {
-    const std::int64_t step = std::max<std::int64_t>(1, kChunkTiles / per_image_);
+  void for_each_chunk(std::int64_t tiles, const Body& body) const {
+    const std::int64_t most = std::max<std::int64_t>(1, tiles / per_image_);
+    const std::int64_t step = ceil_div(shape_.n, ceil_div(shape_.n, most));
     for (std::int64_t first = 0; first < shape_.n; first += step) {
       const ArenaScope scope(stream_.scratch());
       body(first, std::min<std::int64_t>(step, shape_.n - first));
@@ -266,6 +271,7 @@ class Winograd {
     for (std::int64_t channel = 0; channel < cin(); channel += kWideLanes) {
       for (std::int64_t i = 0; i < count; ++i) {
         WideLanes tile[I][I], transformed[T][T];
+        prefetch_parts(out + (channel + i) * kPanel, step);
         load_tile(x, place(net, first, begin + i), channel, tile);
         transform(Scheme::kInput, tile, transformed);
         store_parts(transformed, turned[0][i], kPanel * kWideLanes);
@@ -290,7 +296,9 @@ class Winograd {
         WideLanes tile[I][I], transformed[T][T];
         load_tile(x, place(net, first, i), channel + part, tile);
         transform(Scheme::kInput, tile, transformed);
-        store_parts(transformed, out + part / kPanel * P * step + i * kPanel + part % kPanel, step);
+        float* to = out + part / kPanel * P * step + i * kPanel + part % kPanel;
+        prefetch_parts(to + kTilesAhead * kPanel, step);
+        store_parts(transformed, to, step);
       }
   }
 
@@ -334,6 +342,11 @@ class Winograd {
   /// Asks for 16 channels of a filter's taps ahead of their use. They lie in more rows than hardware follows.
   static void prefetch_filter(const float* w, std::int64_t channels) {
     for (int tap = 0; tap < kTaps; ++tap) __builtin_prefetch(w + tap * channels);
+  }
+
+  /// Asks for the lines that parts will be stored to. Stores that miss wait for them one after the other.
+  static void prefetch_parts(float* to, std::int64_t step) {
+    for (int p = 0; p < P; ++p) __builtin_prefetch(to + p * step, 1);
   }
 
   // The parts of a transform, `step` floats apart. Loops that are not unrolled would keep them in memory.
