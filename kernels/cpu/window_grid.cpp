@@ -16,6 +16,8 @@ namespace {
 constexpr std::int64_t kTaskFloats = std::int64_t{1} << 18;
 // Windows that are enough to pay for passing all filters by.
 constexpr std::int64_t kTaskWindows = 256;
+// Filters that a task reads side by side.
+constexpr std::int64_t kTaskFeatures = 256;
 // Values of a window whose weights' gradients a task sums.
 constexpr std::int64_t kTaskDepth = 640;
 
@@ -81,7 +83,8 @@ void correlate(Stream& stream, const WindowGrid& grid, const float* image, const
   const ArenaScope scope(stream.scratch());
   const std::int64_t all = grid.n * grid.windows(), row_step = padded(grid.depth());
   const Blocks windows(all, std::clamp<std::int64_t>(kTaskFloats / row_step / kPanel * kPanel, kPanel, kTaskWindows));
-  const Blocks columns = cut(grid.features, ceil_div(stream.pool().size(), grid.groups() * windows.count()));
+  const Blocks columns = cut(grid.features, std::max(ceil_div(stream.pool().size(), grid.groups() * windows.count()),
+                                                     ceil_div(std::int64_t{grid.features}, kTaskFeatures)));
   const Filters filters(stream, grid.groups(), windows.count() > 1,
                         [&](std::int64_t group) { return filters_of(grid, weights, group).transpose(); });
   for_each_task(
