@@ -25,8 +25,8 @@ ConvShape upsampled(int nets, int n, int h, int w, int cin, int cout) {
   return {nets, n, h, w, cin, cout, 3, 1, 1, PadMode::reflect, ConvKind::resize, 0};
 }
 
-// Whole tiles, cut tiles, images smaller than a tile, several nets, more tiles than one chunk, channels that fill no
-// block of 32.
+// Whole tiles, cut tiles, images smaller than a tile, several nets, a panel of tiles and more, more than one chunk,
+// channels that fill no block of 32 and no pair of panels.
 std::vector<ConvShape> shapes() {
   std::vector<ConvShape> list;
   for (PadMode mode : {PadMode::zero, PadMode::reflect, PadMode::replicate})
@@ -38,6 +38,7 @@ std::vector<ConvShape> shapes() {
     list.push_back(direct(2, 3, h, w, 16, 48, 4, 1, 1, PadMode::zero));
   list.push_back(direct(1, 12, 4, 4, 64, 96, 4, 1, 1, PadMode::zero));
   list.push_back(shape_of(1, 40, 9, 10, 32, 16, PadMode::reflect));
+  list.push_back(shape_of(2, 1, 8, 8, 48, 32, PadMode::reflect));
   list.push_back(shape_of(1, 1, 8, 8, 256, 256, PadMode::reflect));
   return list;
 }
@@ -108,11 +109,12 @@ TEST_CASE("Layers take the Winograd way that is fastest for their pixels", "[win
     return std::array{winograd_tile(s, ConvPass::forward), winograd_tile(s, ConvPass::backward_input),
                       winograd_tile(s, ConvPass::backward_weight)};
   };
-  CHECK(tiles(trunk, 1) == std::array{2, 2, 0});
+  CHECK(tiles(trunk, 1) == std::array{2, 4, 0});
   CHECK(tiles(trunk, 2) == std::array{2, 4, 2});
   CHECK(tiles(trunk, 3) == std::array{4, 4, 2});
   CHECK(tiles(trunk, 8) == std::array{4, 4, 4});
   CHECK(tiles(critic, 2) == std::array{0, 0, 0});
+  CHECK(tiles(critic, 4) == std::array{0, 3, 0});
   CHECK(tiles(critic, 8) == std::array{3, 3, 0});
   CHECK(tiles(critic, 16) == std::array{3, 3, 3});
 

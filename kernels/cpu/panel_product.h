@@ -148,10 +148,10 @@ template <WriteMode mode, int Rows>
                                {c.data + c.panel_step, c.row_step, 0}, nothing);
 }
 
-/// All rows. A call of its own: inlined into a large caller, the distances between rows would not stay in registers.
+/// All rows.
 template <WriteMode mode>
-[[gnu::noinline]] inline void multiply_all_rows(LeftFactor a, std::int64_t rows, const RightFactor& b,
-                                                std::int64_t depth, ProductTarget c, Ahead& ahead) {
+[[gnu::always_inline]] inline void multiply_rows(LeftFactor a, std::int64_t rows, const RightFactor& b,
+                                                 std::int64_t depth, ProductTarget c, Ahead& ahead) {
   const float* following = a.k_step == 1 ? a.next : nullptr;
   const auto take = [&](auto count) __attribute__((always_inline)) {
     rows -= count;
@@ -174,15 +174,22 @@ template <WriteMode mode>
   while (rows >= 1) take(std::integral_constant<int, 1>{});
 }
 
+/// A call of its own: inlined into a large caller, the distances between rows would not stay in registers.
+template <WriteMode mode>
+[[gnu::noinline]] inline void multiply_once(const LeftFactor& a, std::int64_t rows, const RightFactor& b,
+                                            std::int64_t depth, const ProductTarget& c, Ahead& ahead) {
+  multiply_rows<mode>(a, rows, b, depth, c, ahead);
+}
+
 }  // namespace detail
 
 /// c (=|+=) a * b for `rows` rows of a and all panels of b, sums over `depth` terms.
 inline void multiply_panels(const LeftFactor& a, std::int64_t rows, const RightFactor& b, std::int64_t depth,
                             const ProductTarget& c, Ahead& ahead) {
   if (c.mode == WriteMode::overwrite) {
-    detail::multiply_all_rows<WriteMode::overwrite>(a, rows, b, depth, c, ahead);
+    detail::multiply_once<WriteMode::overwrite>(a, rows, b, depth, c, ahead);
   } else {
-    detail::multiply_all_rows<WriteMode::accumulate>(a, rows, b, depth, c, ahead);
+    detail::multiply_once<WriteMode::accumulate>(a, rows, b, depth, c, ahead);
   }
 }
 

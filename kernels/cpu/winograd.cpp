@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/cpu/panel_product.h"
+#include "kernels/cpu/small_products.h"
 #include "kernels/cpu/tasks.h"
 #include "kernels/cpu/winograd_schemes.h"
 #include "kernels/cpu/winograd_tiles.h"
@@ -24,6 +25,8 @@ constexpr std::int64_t kGradientTiles = 96;
 // Panels of tiles that stay in a near cache from one task to the next. More are asked for, part by part, during the
 // products of the part before; with fewer, it is the weights that take longer to come than the products with them.
 constexpr std::int64_t kFewPanels = 4;
+// Sums of a panel, tiles times products, up to which input gradients keep them in a near cache while weights pass by.
+constexpr std::int64_t kFewSums = 1000;
 // Tiles whose transformed gradients pass by one of the P parts of the transformed weights at once.
 constexpr std::int64_t kTilesAtOnce = 32;
 // Tiles between a request for the lines of a transform and their stores.
@@ -67,6 +70,7 @@ class Winograd {
         per_image_(std::int64_t{rows_.tiles()} * columns_.tiles()) {}
 
   void forward(const float* image, const float* w, const Epilogue& epilogue, float* y) {
+    if (shape_.n * per_image_ <= kPanel) return forward_of_one_panel(image, w, epilogue, y);
     const Images x(image, shape_.n, input_size());
     for_each_chunk(kChunkTiles, [&](std::int64_t first, std::int64_t samples) {
       const std::int64_t panels = ceil_div(samples * per_image_, kPanel);
@@ -119,13 +123,13 @@ class Winograd {
   }
 
   void backward_input(const float* output_gradient, const float* w, WriteMode mode, float* dx) {
+    if (P * shape_.n * per_image_ <= kFewSums) return backward_input_of_few_tiles(output_gradient, w, mode, dx);
     const Images dy(output_gradient, shape_.n, output_size());
     for_each_chunk(kChunkTiles, [&](std::int64_t first, std::int64_t samples) {
       const std::int64_t tiles = samples * per_image_;
       const Gradients gradients = transform_gradients(dy, first, samples, cout(), padded(cout()));
       const std::int64_t panels = cin() / kPanel;
-      // Two panels a task, where that leaves one for each thread: gradients then pass by half as often.
-      const std::int64_t group = shape_.nets * panels >= kPanelsAtOnce * stream_.pool().size() ? kPanelsAtOnce : 1;
+      const std::int64_t group = panels_of_task(panels);  // with two, gradients pass by half as often
       const std::int64_t blocks = ceil_div(panels, group);
       const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(kTilesAtOnce * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
@@ -142,10 +146,7 @@ class Winograd {
                       float* products = buffer + group * weight_size;
                       transform_weight_columns(weights_of(w, net, 0) + channel, count, weights, weight_size,
                                                weight_step);
-                      if (mode == WriteMode::overwrite)
-                        for (std::int64_t pixel = 0; pixel < samples * shape_.h * shape_.w; ++pixel)
-                          std::fill_n(dx + ((net * shape_.n + first) * shape_.h * shape_.w + pixel) * cin() + channel,
-                                      count * kPanel, 0.0f);
+                      if (mode == WriteMode::overwrite) clear(dx, net, first, samples, channel, count * kPanel);
                       for (std::int64_t tile = 0; tile < tiles; tile += kTilesAtOnce) {
                         const std::int64_t rows = std::min(kTilesAtOnce, tiles - tile);
                         for (int p = 0; p < P; ++p) {
@@ -163,6 +164,87 @@ class Winograd {
                       }
                     });
     });
+  }
+
+  /// The forward pass for one panel of tiles: most of the time would go into transforms of weights, there and back from
+  /// a far cache, so they are multiplied a few channels at a time, while they and their sums are in the L1 cache.
+  void forward_of_one_panel(const float* image, const float* w, const Epilogue& epilogue, float* y) {
+    const ArenaScope scope(stream_.scratch());
+    const Images x(image, shape_.n, input_size());
+    const std::int64_t input_step = padded(cin() * kPanel);
+    const View<float> inputs = scratch({shape_.nets, P, input_step});
+    stream_.pool().parallel_for(shape_.nets, [&](std::int64_t net) {
+      transform_input_panel(x, net, 0, shape_.n, 0, inputs.data + net * P * input_step, input_step);
+    });
+    constexpr std::int64_t kBlock = 32, kFilters = 8;
+    const std::int64_t blocks = ceil_div(cout(), kBlock);
+    const std::int64_t weight_step = kFilters * kSmallTerms, product_step = padded(kBlock * kPanel);
+    const SmallProducts sums{P, kFilters, weight_step, input_step, product_step};
+    const std::int64_t filter_size = kTaps * cin();
+    for_each_task(stream_, shape_.nets * blocks, P * (weight_step + product_step) + kPanel * M * M * kBlock,
+                  [&](std::int64_t task, std::int64_t next, float* weights) {
+                    const std::int64_t net = task / blocks, channel = task % blocks * kBlock;
+                    const std::int64_t count = std::min(kBlock, cout() - channel);
+                    float* products = weights + P * weight_step;
+                    float* outputs = products + P * product_step;
+                    std::fill_n(products, P * product_step, 0.0f);
+                    const float* filters = weights_of(w, net, channel);
+                    const float* input = inputs.data + net * P * input_step;
+                    for (std::int64_t first = 0; first < count; first += kFilters, filters += kFilters * filter_size) {
+                      const float* following = filters + kFilters * filter_size;
+                      if (first + kFilters >= count)
+                        following = next < 0 ? filters : weights_of(w, next / blocks, next % blocks * kBlock);
+                      Ahead ahead(following, kFilters * filter_size / kCacheLine, 1, 0, P * kFilters * cin());
+                      for (std::int64_t k = 0; k < cin(); k += kSmallTerms) {
+                        const std::int64_t near = std::min(k + kSmallTerms, cin() - kSmallTerms);
+                        for (std::int64_t i = 0; i < kFilters; ++i) {
+                          prefetch_filter(filters + i * filter_size + near, cin());
+                          transform_filter(filters + i * filter_size + k, weights + i * kSmallTerms, weight_step);
+                        }
+                        add_small_products(weights, input + k * kPanel, products + first * kPanel, sums, ahead);
+                      }
+                    }
+                    transform_products(products, product_step, count, outputs);
+                    write_outputs(outputs, count, net, channel, 0, shape_.n, 0, epilogue, y);
+                  });
+  }
+
+  /// The input gradient of a few tiles, in the same way.
+  void backward_input_of_few_tiles(const float* output_gradient, const float* w, WriteMode mode, float* dx) {
+    const ArenaScope scope(stream_.scratch());
+    const Images dy(output_gradient, shape_.n, output_size());
+    const std::int64_t tiles = shape_.n * per_image_, panels = cin() / kPanel;
+    const Gradients gradients = transform_gradients(dy, 0, shape_.n, kSmallTerms, kSmallTerms, kSmallRows);
+    const std::int64_t weight_step = kSmallTerms * kPanel, product_step = gradients.tiles * kPanel;
+    const SmallProducts sums{P, gradients.tiles, gradients.step, weight_step, product_step};
+    const std::int64_t filter_size = kTaps * cin();
+    // Channels of two panels are neighbours in memory: with the first come those of the second.
+    const std::int64_t group = panels_of_task(panels), groups = ceil_div(panels, group);
+    for_each_task(stream_, shape_.nets * groups, P * (weight_step + product_step),
+                  [&](std::int64_t task, std::int64_t next, float* weights) {
+                    const std::int64_t net = task / groups, begin = task % groups * group;
+                    const std::int64_t end = std::min<std::int64_t>(begin + group, panels);
+                    float* products = weights + P * weight_step;
+                    Ahead ahead;
+                    if (next >= 0)
+                      ahead = {weights_of(w, next / groups, 0) + next % groups * group * kPanel, end - begin,
+                               kTaps * cout(), cin(), (end - begin) * P * gradients.tiles * cout()};
+                    for (std::int64_t panel = begin; panel < end; ++panel) {
+                      const std::int64_t channel = panel * kPanel;
+                      const float* filters = weights_of(w, net, 0) + channel;
+                      std::fill_n(products, P * product_step, 0.0f);
+                      for (std::int64_t k = 0; k < cout(); k += kSmallTerms) {
+                        for (std::int64_t i = k; i < k + kSmallTerms; ++i) {
+                          prefetch_filter(filters + std::min(i + kSmallTerms, cout() - 1) * filter_size, cin());
+                          transform_filter(filters + i * filter_size, weights + (i - k) * kPanel, weight_step);
+                        }
+                        add_small_products(gradients.at(net, 0, k / kSmallTerms, 0), weights, products, sums, ahead);
+                      }
+                      if (mode == WriteMode::overwrite) clear(dx, net, 0, shape_.n, channel, kPanel);
+                      for (std::int64_t tile = 0; tile < tiles; ++tile)
+                        scatter(products + tile * kPanel, product_step, net, 0, tile, channel, dx);
+                    }
+                  });
   }
 
   void backward_weight(std::span<const ConvUse> uses, WriteMode mode, float* dw) {
@@ -233,6 +315,11 @@ class Winograd {
       const ArenaScope scope(stream_.scratch());
       body(first, std::min<std::int64_t>(step, shape_.n - first));
     }
+  }
+
+  /// Two, where that leaves a task for each thread.
+  std::int64_t panels_of_task(std::int64_t panels) const {
+    return shape_.nets * panels >= kPanelsAtOnce * stream_.pool().size() ? kPanelsAtOnce : 1;
   }
 
   /// Whether there is a next task whose weights take longer to come than the few products of this one.
@@ -312,15 +399,17 @@ class Winograd {
       return data + (net * P + p) * step + (block * tiles + tile) * row;
     }
   };
+  /// Tiles are filled up with zeros to a multiple of `multiple`.
   Gradients transform_gradients(const Images& dy, std::int64_t first, std::int64_t samples, std::int64_t block,
-                                std::int64_t row) const {
+                                std::int64_t row, std::int64_t multiple = 1) const {
     static constexpr auto kSpread = transpose(Scheme::kOutput);
-    const std::int64_t tiles = samples * per_image_;
+    const std::int64_t existing = samples * per_image_, tiles = ceil_div(existing, multiple) * multiple;
     const std::int64_t step = padded(cout() / block * tiles * row);
     float* out = scratch({shape_.nets, P, step}).data;
     stream_.pool().parallel_for(shape_.nets * tiles, [&](std::int64_t task) {
       const std::int64_t net = task / tiles, tile = task % tiles;
-      const Place at = place(net, first, tile);
+      const bool exists = tile < existing;
+      const Place at = place(net, first, exists ? tile : 0);
       const float* image = dy.at(net, at.sample);
       for (std::int64_t channel = 0; channel < cout(); channel += kWideLanes) {
         WideLanes outputs[M][M], transformed[T][T];
@@ -330,7 +419,7 @@ class Winograd {
           for (int j = 0; j < M; ++j) {
             const int y = rows_.output(at.row, i), x = columns_.output(at.column, j);
             const float* pixel = image + (std::int64_t{y} * shape_.out_w() + x) * cout() + channel;
-            outputs[i][j] = y < 0 || x < 0 ? WideLanes{} : load<WideLanes>(pixel);
+            outputs[i][j] = !exists || y < 0 || x < 0 ? WideLanes{} : load<WideLanes>(pixel);
           }
         transform(kSpread.value, outputs, transformed);
         store_parts(transformed, out + net * P * step + (channel / block * tiles + tile) * row + channel % block, step);
@@ -365,6 +454,16 @@ class Winograd {
 
   static void load_filter(const float* w, std::int64_t channels, WideLanes (&filter)[K][K]) {
     for (int tap = 0; tap < kTaps; ++tap) filter[tap / K][tap % K] = load<WideLanes>(w + tap * channels);
+  }
+
+  /// 16 channels of a filter, parts `step` floats apart.
+  void transform_filter(const float* w, float* out, std::int64_t step) const {
+    for (int half = 0; half < kPanel; half += kWideLanes) {
+      WideLanes taps[K][K], transformed[T][T];
+      load_filter(w + half, cin(), taps);
+      transform(Scheme::kWeight, taps, transformed);
+      store_parts(transformed, out + half, step);
+    }
   }
 
   /// [P][count][cin] of `count` filters.
@@ -436,6 +535,13 @@ class Winograd {
     }
   }
 
+  /// Zeros in `count` channels of some samples.
+  void clear(float* dx, std::int64_t net, std::int64_t first, std::int64_t samples, std::int64_t channel,
+             std::int64_t count) const {
+    float* pixels = dx + (net * shape_.n + first) * input_size() + channel;
+    for (std::int64_t i = 0; i < samples * shape_.h * shape_.w; ++i) std::fill_n(pixels + i * cin(), count, 0.0f);
+  }
+
   /// Adds the gradient of a tile, products [P] at `step`, to the pixels it was read from.
   void scatter(const float* products, std::int64_t step, std::int64_t net, std::int64_t first, std::int64_t tile,
                std::int64_t channel, float* dx) const {
@@ -498,7 +604,8 @@ void with_scheme(Stream& stream, const ConvShape& shape, int tile, const Body& b
 
 // Measured with bench_kernels on two cores, 256 channels of 8 x 8 and 256 to 512 of 4 x 4 pixels (docs/performance.md):
 // few pixels do not pay for the transforms of the weights, which are larger for larger tiles. A forward pass wants 16
-// tiles at a time besides, and a weight gradient has two transforms that grow.
+// tiles at a time besides, and a weight gradient has two transforms that grow. Input gradients of few tiles spare their
+// weights a way through a far cache, so they take the large ones from the start.
 int winograd_tile(const ConvShape& s, ConvPass pass) {
   if (s.cin % kPanel != 0 || s.cout % kPanel != 0) return 0;
   if (s.kind == ConvKind::resize) return 2;  // fewer products, and transforms that only add
@@ -506,8 +613,8 @@ int winograd_tile(const ConvShape& s, ConvPass pass) {
   struct Fewest {
     std::int64_t two, four, three_of_four_taps;  // pixels of output that pay for tiles of that side
   };
-  const Fewest fewest = pass == ConvPass::forward          ? Fewest{64, 192, 72}
-                        : pass == ConvPass::backward_input ? Fewest{64, 128, 72}
+  const Fewest fewest = pass == ConvPass::forward          ? Fewest{64, 192, 45}
+                        : pass == ConvPass::backward_input ? Fewest{64, 64, 36}
                                                            : Fewest{128, 512, 108};
   const std::int64_t pixels = std::int64_t{s.n} * s.out_h() * s.out_w();
   if (s.k == 4) return pixels >= fewest.three_of_four_taps ? 3 : 0;
