@@ -59,8 +59,8 @@ class Panels {
 
   /// In `room` for kRoom floats, or where they are already.
   virtual RightFactor take(const Part& part, float* room) const = 0;
-  /// What `take` will read, to be fetched during products that sum `work` terms a column and panel.
-  virtual Ahead ahead(const Part& part, std::int64_t work) const = 0;
+  /// What `take` will read, to be fetched during products that sum `work` terms a column and panel; here nothing.
+  virtual Ahead ahead(const Part& /*part*/, std::int64_t /*work*/) const { return {}; }
 
  protected:
   Panels(std::int64_t depth, std::int64_t columns) : depth_(depth), columns_(columns) {}

@@ -168,6 +168,4 @@ RightFactor WindowPanels::take(const Part& part, float* room) const {
   return {room, part.count, panel_size};
 }
 
-Ahead WindowPanels::ahead(const Part&, std::int64_t) const { return {}; }
-
 }  // namespace clade::kernels::cpu

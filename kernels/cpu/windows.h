@@ -38,7 +38,6 @@ class WindowPanels : public Panels {
  public:
   WindowPanels(const WindowGrid& grid, std::int64_t phase, const float* image);
   RightFactor take(const Part& part, float* room) const override;
-  Ahead ahead(const Part& part, std::int64_t work) const override;
 
  private:
   const WindowGrid& grid_;

@@ -63,6 +63,9 @@ std::vector<ConvCase> tiled_cases(bool small) {
       {"deep sums of few pixels", direct(1, 1, 4, 4, 100, 36, 3, 1, 1, PadMode::reflect)},
       {"to one channel, several chunks", direct(1, 25, 32, 32, 2, 1, 7, 1, 3, PadMode::reflect)},
       {"transposed, several tiles", transposed(2, 3, 8, 8, 130, 76, 1)},
+      {"strided, channels shared out", direct(1, 2, 13, 12, 64, 48, 3, 2, 1, PadMode::reflect)},
+      {"transposed, channels shared out", transposed(1, 2, 6, 7, 48, 64, 1)},
+      {"strided, several tasks", direct(2, 6, 20, 22, 48, 32, 4, 2, 1, PadMode::zero)},
       {"resize, several chunks", resize(1, 40, 16, 16, 3, 32)},
   };
 }
