@@ -55,7 +55,8 @@ class Filters {
   }
   const Panels& of(std::int64_t group) const {
     const auto i = static_cast<std::size_t>(group);
-    return packed_.empty() ? static_cast<const Panels&>(unpacked_[i]) : packed_[i];
+    if (packed_.empty()) return unpacked_[i];
+    return packed_[i];
   }
 
  private:

@@ -119,7 +119,8 @@ void roll(const WindowGrid& grid, std::int64_t net, const WindowRows& rows, cons
     for (int column = 0; column < grid.image_w(); ++column) {
       float* out = image + (std::int64_t{row} * grid.image_w() + column) * grid.channels + range.first;
       // Sums of a few channels at a time stay in a register.
-      const auto sum = [&]<class Value>(std::int64_t channel, Value total) {
+      const auto sum = [&](std::int64_t channel, auto total) {
+        using Value = decltype(total);
         if (adds) total = load<Value>(out + channel);
         for (const Phase& phase : phases)
           for (const std::int64_t vertical : phase.rows.of(row))

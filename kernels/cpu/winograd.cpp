@@ -20,8 +20,8 @@ namespace {
 
 // Tiles in work at once: enough to use transformed weights often, few enough for their transforms to stay in the cache.
 constexpr std::int64_t kChunkTiles = 256;
-// The same for gradients of weights: transformed gradients of a block of filters stay in the L2 cache of a core.
-constexpr std::int64_t kGradientTiles = 96;
+// Tiles times products of a chunk in gradients of weights: those of a block of filters stay in the L2 cache of a core.
+constexpr std::int64_t kGradientProducts = 96 * 36;
 // Panels of tiles that stay in a near cache from one task to the next. More are asked for, part by part, during the
 // products of the part before; with fewer, it is the weights that take longer to come than the products with them.
 constexpr std::int64_t kFewPanels = 4;
@@ -253,7 +253,7 @@ class Winograd {
       x.add(use.x.data, use.samples());
       dy.add(use.dy.data, use.samples());
     }
-    for_each_chunk(kGradientTiles, [&](std::int64_t first, std::int64_t samples) {
+    for_each_chunk(std::min(kChunkTiles, kGradientProducts / P), [&](std::int64_t first, std::int64_t samples) {
       const std::int64_t tiles = samples * per_image_;
       const std::int64_t block = cout() % 32 == 0 ? 32 : kPanel;
       const Gradients gradients = transform_gradients(dy, first, samples, block, block);
