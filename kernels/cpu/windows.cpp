@@ -97,9 +97,10 @@ class ReaderOffsets {
 
 void unroll(const WindowGrid& grid, std::int64_t phase, const float* image, const WindowRange& range, float* rows,
             std::int64_t row_step) {
+  float* out = rows;
   for_each_window(grid, image, range, [&](const float* sample, int row, int column) {
-    copy_window(grid, phase, sample, row, column, rows);
-    rows += row_step;
+    copy_window(grid, phase, sample, row, column, out);
+    out += row_step;
   });
 }
 
