@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/panel_product.h"
-
 namespace clade::kernels::cpu {
 
 namespace {
@@ -70,10 +68,9 @@ Ahead MatrixPanels::ahead(const Part& part, std::int64_t work) const {
 
 std::int64_t PackedPanels::size(const Matrix& b) { return ceil_div(b.width(), kPanel) * b.height() * kPanel; }
 
-void PackedPanels::pack(const Matrix& b, std::int64_t first, std::int64_t count, float* memory) {
-  for (std::int64_t panel = first; panel < first + count; ++panel)
-    cpu::pack(b, 0, b.height(), panel * kPanel, std::min<std::int64_t>(kPanel, b.width() - panel * kPanel),
-              memory + panel * b.height() * kPanel);
+void PackedPanels::pack(const Matrix& b, std::int64_t panel, float* memory) {
+  cpu::pack(b, 0, b.height(), panel * kPanel, std::min<std::int64_t>(kPanel, b.width() - panel * kPanel),
+            memory + panel * b.height() * kPanel);
 }
 
 PackedPanels::PackedPanels(const Matrix& b, const float* memory) : Panels(b.height(), b.width()), memory_(memory) {}
@@ -112,7 +109,7 @@ void multiply_part(LeftFactor a, std::int64_t rows, const RightFactor& b, std::i
   }
 }
 
-void multiply(const Matrix& a, const Panels& b, const Columns& columns, WriteMode mode, float* c, std::int64_t stride) {
+void multiply(const Matrix& a, const Panels& b, const Range& columns, WriteMode mode, float* c, std::int64_t stride) {
   const std::int64_t rows = a.height();
   const std::int64_t row_step = a.transposed ? 1 : a.stride, k_step = a.transposed ? a.stride : 1;
   const Blocks sums(b.depth(), Panels::kTerms);

@@ -10,6 +10,11 @@
 
 namespace clade::kernels::cpu {
 
+/// [first, first + count).
+struct Range {
+  std::int64_t first, count;
+};
+
 /// A read-only row-major matrix, or its transpose.
 struct Matrix {
   const float* data = nullptr;
@@ -85,8 +90,8 @@ class PackedPanels : public Panels {
  public:
   /// Floats that the panels of `b` take.
   static std::int64_t size(const Matrix& b);
-  /// Panels from `first` on to memory for all of them.
-  static void pack(const Matrix& b, std::int64_t first, std::int64_t count, float* memory);
+  /// One panel, to memory for all of them.
+  static void pack(const Matrix& b, std::int64_t panel, float* memory);
 
   PackedPanels(const Matrix& b, const float* memory);
   RightFactor take(const Part& part, float* room) const override;
@@ -96,13 +101,8 @@ class PackedPanels : public Panels {
   const float* memory_;
 };
 
-/// Columns [first, first + count) of a product; first is a multiple of 16.
-struct Columns {
-  std::int64_t first, count;
-};
-
-/// c (=|+=) those columns of a * b, c row-major with `stride` floats from row to row.
-void multiply(const Matrix& a, const Panels& b, const Columns& columns, WriteMode mode, float* c, std::int64_t stride);
+/// c (=|+=) some columns of a * b, from a multiple of 16 on; c is row-major with `stride` floats from row to row.
+void multiply(const Matrix& a, const Panels& b, const Range& columns, WriteMode mode, float* c, std::int64_t stride);
 
 /// c (=|+=) a * b.
 inline void multiply(const Matrix& a, const Matrix& b, WriteMode mode, float* c, std::int64_t stride) {
@@ -125,6 +125,7 @@ class Blocks {
   std::int64_t size(std::int64_t block) const {
     return extent_ - first(block) < size_ ? extent_ - first(block) : size_;
   }
+  Range range(std::int64_t block) const { return {first(block), size(block)}; }
 
  private:
   std::int64_t extent_;

@@ -148,7 +148,9 @@ template <WriteMode mode, int Rows>
                                {c.data + c.panel_step, c.row_step, 0}, nothing);
 }
 
-/// All rows.
+/// All rows: as many sums in flight as registers hold and latency asks for, six rows by two vectors of sixteen
+/// registers, eight rows of large ones. Four rows are better than two, so without the latter eight are taken as four
+/// and four.
 template <WriteMode mode>
 [[gnu::always_inline]] inline void multiply_rows(LeftFactor a, std::int64_t rows, const RightFactor& b,
                                                  std::int64_t depth, ProductTarget c, Ahead& ahead) {
@@ -160,8 +162,6 @@ template <WriteMode mode>
     a.data += count * a.row_step;
     c.data += count * c.row_step;
   };
-    // As many sums in flight as registers hold and latency asks for: six rows by two vectors of sixteen registers,
-    // eight rows of large ones. Four rows are better than two, so without the latter eight are taken as four and four.
 #if defined(__AVX512F__)
   // Nine at a time take care of a rest, such as of the 3 x 3 pixels that a patch is for the discriminator's last
   // layers.

@@ -50,7 +50,7 @@ class Filters {
         unpacked_.emplace_back(matrix_of(group));
     if (shared)
       stream.pool().parallel_for(groups * panels, [&](std::int64_t task) {
-        PackedPanels::pack(matrix_of(task / panels), task % panels, 1, memory + task / panels * size);
+        PackedPanels::pack(matrix_of(task / panels), task % panels, memory + task / panels * size);
       });
   }
   const Panels& of(std::int64_t group) const {
@@ -93,12 +93,13 @@ void correlate(Stream& stream, const WindowGrid& grid, const float* image, const
       [&](std::int64_t task, std::int64_t, float* rows) {
         const std::int64_t block = task / columns.count() % windows.count();
         const std::int64_t group = task / columns.count() / windows.count(), net = group / grid.phases();
-        const std::int64_t first = windows.first(block), count = windows.size(block);
-        unroll(grid, group % grid.phases(), image + net * grid.n * grid.image_size(), {first, count}, rows, row_step);
-        const Columns range{columns.first(task % columns.count()), columns.size(task % columns.count())};
-        float* out = features + (group * all + first) * grid.features + range.first;
-        multiply({rows, count, grid.depth(), row_step}, filters.of(group), range, mode, out, grid.features);
-        for (std::int64_t i = 0; i < count; ++i) epilogue.apply(net, range.first, range.count, out + i * grid.features);
+        const Range own = windows.range(block);
+        unroll(grid, group % grid.phases(), image + net * grid.n * grid.image_size(), own, rows, row_step);
+        const Range range = columns.range(task % columns.count());
+        float* out = features + (group * all + own.first) * grid.features + range.first;
+        multiply({rows, own.count, grid.depth(), row_step}, filters.of(group), range, mode, out, grid.features);
+        for (std::int64_t i = 0; i < own.count; ++i)
+          epilogue.apply(net, range.first, range.count, out + i * grid.features);
       });
 }
 
@@ -115,31 +116,32 @@ void correlate_adjoint(Stream& stream, const WindowGrid& grid, const float* feat
                                                             ceil_div(sample_floats, kTaskFloats)));
   const Filters filters(stream, grid.groups(), blocks > 1,
                         [&](std::int64_t group) { return filters_of(grid, weights, group); });
-  const std::int64_t row_step = padded(taps * channels.size(0)), phase_step = samples * grid.windows() * row_step;
-  for_each_task(
-      stream, grid.nets * blocks * channels.count(), grid.phases() * phase_step,
-      [&](std::int64_t task, std::int64_t, float* rows) {
-        const ChannelRange range{channels.first(task % channels.count()), channels.size(task % channels.count())};
-        const std::int64_t net = task / channels.count() / blocks;
-        const std::int64_t first = task / channels.count() % blocks * samples;
-        const std::int64_t count = std::min(samples, grid.n - first);
-        for (std::int64_t phase = 0; phase < grid.phases(); ++phase) {
-          const std::int64_t group = net * grid.phases() + phase;
-          const Matrix in(features + (group * grid.n + first) * grid.windows() * grid.features, count * grid.windows(),
-                          grid.features);
-          float* out = rows + phase * phase_step;
-          if (range.count == grid.channels) {
-            multiply(in, filters.of(group), {0, grid.depth()}, WriteMode::overwrite, out, row_step);
-            continue;
-          }
-          for (std::int64_t tap = 0; tap < taps; ++tap)
-            multiply(in, filters.of(group), {tap * grid.channels + range.first, range.count}, WriteMode::overwrite,
-                     out + tap * range.count, row_step);
-        }
-        for (std::int64_t i = 0; i < count; ++i)
-          roll(grid, net, {rows + i * grid.windows() * row_step, row_step, phase_step}, range, epilogue, mode,
-               image + (net * grid.n + first + i) * grid.image_size());
-      });
+  const std::int64_t tap_step = channels.size(0), row_step = padded(taps * tap_step),
+                     phase_step = samples * grid.windows() * row_step;
+  const Roller roller(grid, {phase_step, row_step, tap_step});
+  for_each_task(stream, grid.nets * blocks * channels.count(), grid.phases() * phase_step,
+                [&](std::int64_t task, std::int64_t, float* rows) {
+                  const Range range = channels.range(task % channels.count());
+                  const std::int64_t net = task / channels.count() / blocks;
+                  const std::int64_t first = task / channels.count() % blocks * samples;
+                  const std::int64_t count = std::min(samples, grid.n - first);
+                  for (std::int64_t phase = 0; phase < grid.phases(); ++phase) {
+                    const std::int64_t group = net * grid.phases() + phase;
+                    const Matrix in(features + (group * grid.n + first) * grid.windows() * grid.features,
+                                    count * grid.windows(), grid.features);
+                    float* out = rows + phase * phase_step;
+                    if (range.count == grid.channels) {
+                      multiply(in, filters.of(group), {0, grid.depth()}, WriteMode::overwrite, out, row_step);
+                      continue;
+                    }
+                    for (std::int64_t tap = 0; tap < taps; ++tap)
+                      multiply(in, filters.of(group), {tap * grid.channels + range.first, range.count},
+                               WriteMode::overwrite, out + tap * tap_step, row_step);
+                  }
+                  for (std::int64_t i = 0; i < count; ++i)
+                    roller.roll(rows + i * grid.windows() * row_step, net, range, epilogue, mode,
+                                image + (net * grid.n + first + i) * grid.image_size());
+                });
 }
 
 void correlate_weight_gradient(Stream& stream, const WindowGrid& grid, const float* image, const float* features,
@@ -152,35 +154,35 @@ void correlate_weight_gradient(Stream& stream, const WindowGrid& grid, const flo
   const Blocks sums(all, Panels::kTerms);
   const std::int64_t left_step = padded(filters.size(0)), left_size = left_step * Panels::kTerms;
   const std::int64_t rows_size = whole_panels ? 0 : Panels::kTerms * row_step;
-  for_each_task(
-      stream, grid.groups() * filters.count() * values.count(), left_size + rows_size,
-      [&](std::int64_t task, std::int64_t, float* left) {
-        const std::int64_t group = task / values.count() / filters.count(), phase = group % grid.phases();
-        const float* in = image + group / grid.phases() * grid.n * grid.image_size();
-        const std::int64_t filter = filters.first(task / values.count() % filters.count());
-        const std::int64_t count = filters.size(task / values.count() % filters.count());
-        const std::int64_t value = values.first(task % values.count()), width = values.size(task % values.count());
-        float* out = dweights + (group * grid.features + filter) * depth + value;
-        const WindowPanels windows(grid, phase, in);
-        for (std::int64_t block = 0; block < sums.count(); ++block) {
-          const std::int64_t first = sums.first(block), terms = sums.size(block);
-          const Matrix gradients(left, terms, count, left_step);
-          for (std::int64_t i = 0; i < terms; ++i)
-            std::copy_n(features + (group * all + first + i) * grid.features + filter, count, left + i * left_step);
-          const WriteMode block_mode = block == 0 ? mode : WriteMode::accumulate;
-          const auto add = [&](const Panels& right, std::int64_t first_term) {
-            add_products(gradients, right, {first_term, terms, value / kPanel, ceil_div(width, kPanel)}, width,
-                         block_mode, out, depth);
-          };
-          if (whole_panels) {
-            add(windows, first);
-          } else {
-            float* rows = left + left_size;
-            unroll(grid, phase, in, {first, terms}, rows, row_step);
-            add(MatrixPanels({rows, terms, depth, row_step}), 0);
-          }
-        }
-      });
+  for_each_task(stream, grid.groups() * filters.count() * values.count(), left_size + rows_size,
+                [&](std::int64_t task, std::int64_t, float* left) {
+                  const std::int64_t group = task / values.count() / filters.count(), phase = group % grid.phases();
+                  const float* in = image + group / grid.phases() * grid.n * grid.image_size();
+                  const Range filter = filters.range(task / values.count() % filters.count());
+                  const Range value = values.range(task % values.count());
+                  float* out = dweights + (group * grid.features + filter.first) * depth + value.first;
+                  const WindowPanels windows(grid, phase, in);
+                  for (std::int64_t block = 0; block < sums.count(); ++block) {
+                    const std::int64_t first = sums.first(block), terms = sums.size(block);
+                    const Matrix gradients(left, terms, filter.count, left_step);
+                    for (std::int64_t i = 0; i < terms; ++i)
+                      std::copy_n(features + (group * all + first + i) * grid.features + filter.first, filter.count,
+                                  left + i * left_step);
+                    const WriteMode block_mode = block == 0 ? mode : WriteMode::accumulate;
+                    const auto add = [&](const Panels& right, std::int64_t first_term) {
+                      add_products(gradients, right,
+                                   {first_term, terms, value.first / kPanel, ceil_div(value.count, kPanel)},
+                                   value.count, block_mode, out, depth);
+                    };
+                    if (whole_panels) {
+                      add(windows, first);
+                    } else {
+                      float* rows = left + left_size;
+                      unroll(grid, phase, in, {first, terms}, rows, row_step);
+                      add(MatrixPanels({rows, terms, depth, row_step}), 0);
+                    }
+                  }
+                });
 }
 
 }  // namespace clade::kernels::cpu

@@ -2,9 +2,7 @@
 #include "kernels/cpu/windows.h"
 
 #include <algorithm>
-#include <span>
 #include <type_traits>
-#include <vector>
 
 namespace clade::kernels::cpu {
 
@@ -31,7 +29,7 @@ void copy_line(const float* in, std::int64_t count, float* out) {
 
 /// Calls body(image of the sample, row, column) for each window of the range.
 template <class Body>
-void for_each_window(const WindowGrid& grid, const float* image, const WindowRange& range, const Body& body) {
+void for_each_window(const WindowGrid& grid, const float* image, const Range& range, const Body& body) {
   image += range.first / grid.windows() * grid.image_size();
   const auto inside = static_cast<int>(range.first % grid.windows());
   int row = inside / grid.grid_w(), column = inside % grid.grid_w();
@@ -72,67 +70,58 @@ void copy_window(const WindowGrid& grid, std::int64_t phase, const float* image,
   }
 }
 
-/// Along one axis, where in the rows of windows the taps lie that read a pixel.
-class ReaderOffsets {
- public:
-  ReaderOffsets(const AxisMap& map, std::int64_t window_step, std::int64_t tap_step) {
-    for (int pixel = 0; pixel < map.extent(); ++pixel) {
-      first_.push_back(offsets_.size());
-      for (const auto& reader : map.readers(pixel))
-        offsets_.push_back(reader.window * window_step + reader.tap * tap_step);
-    }
-    first_.push_back(offsets_.size());
-  }
-  std::span<const std::int64_t> of(int pixel) const {
-    const auto i = static_cast<std::size_t>(pixel);
-    return {offsets_.data() + first_[i], first_[i + 1] - first_[i]};
-  }
-
- private:
-  std::vector<std::int64_t> offsets_;
-  std::vector<std::size_t> first_;
-};
-
 }  // namespace
 
-void unroll(const WindowGrid& grid, std::int64_t phase, const float* image, const WindowRange& range, float* rows,
+void unroll(const WindowGrid& grid, std::int64_t phase, const float* image, const Range& windows, float* rows,
             std::int64_t row_step) {
   float* out = rows;
-  for_each_window(grid, image, range, [&](const float* sample, int row, int column) {
+  for_each_window(grid, image, windows, [&](const float* sample, int row, int column) {
     copy_window(grid, phase, sample, row, column, out);
     out += row_step;
   });
 }
 
-void roll(const WindowGrid& grid, std::int64_t net, const WindowRows& rows, const ChannelRange& range,
-          const Epilogue& epilogue, WriteMode mode, float* image) {
-  const bool adds = mode == WriteMode::accumulate;
-  struct Phase {
-    const float* data;
-    ReaderOffsets rows, columns;
-  };
-  std::vector<Phase> phases;
+Roller::Readers::Readers(const AxisMap& map, std::int64_t window_step, std::int64_t tap_step) {
+  for (int pixel = 0; pixel < map.extent(); ++pixel) {
+    first_.push_back(offsets_.size());
+    for (const auto& reader : map.readers(pixel))
+      offsets_.push_back(reader.window * window_step + reader.tap * tap_step);
+  }
+  first_.push_back(offsets_.size());
+}
+
+std::span<const std::int64_t> Roller::Readers::of(int pixel) const {
+  const auto i = static_cast<std::size_t>(pixel);
+  return {offsets_.data() + first_[i], first_[i + 1] - first_[i]};
+}
+
+Roller::Roller(const WindowGrid& grid, const WindowSteps& steps) : grid_(grid) {
   for (std::int64_t phase = 0; phase < grid.phases(); ++phase)
-    phases.push_back({rows.data + phase * rows.phase_step,
-                      {grid.row_map(phase), grid.grid_w() * rows.row_step, grid.k * range.count},
-                      {grid.column_map(phase), rows.row_step, range.count}});
-  for (int row = 0; row < grid.image_h(); ++row)
-    for (int column = 0; column < grid.image_w(); ++column) {
-      float* out = image + (std::int64_t{row} * grid.image_w() + column) * grid.channels + range.first;
+    phases_.push_back({phase * steps.phase,
+                       {grid.row_map(phase), grid.grid_w() * steps.window, grid.k * steps.tap},
+                       {grid.column_map(phase), steps.window, steps.tap}});
+}
+
+void Roller::roll(const float* values, std::int64_t net, const Range& channels, const Epilogue& epilogue,
+                  WriteMode mode, float* image) const {
+  const bool adds = mode == WriteMode::accumulate;
+  for (int row = 0; row < grid_.image_h(); ++row)
+    for (int column = 0; column < grid_.image_w(); ++column) {
+      float* out = image + (std::int64_t{row} * grid_.image_w() + column) * grid_.channels + channels.first;
       // Sums of a few channels at a time stay in a register.
       const auto sum = [&](std::int64_t channel, auto total) {
         using Value = decltype(total);
         if (adds) total = load<Value>(out + channel);
-        for (const Phase& phase : phases)
+        for (const Phase& phase : phases_)
           for (const std::int64_t vertical : phase.rows.of(row))
             for (const std::int64_t horizontal : phase.columns.of(column))
-              total += load<Value>(phase.data + vertical + horizontal + channel);
+              total += load<Value>(values + phase.offset + vertical + horizontal + channel);
         store(out + channel, total);
       };
       std::int64_t channel = 0;
-      for (; channel + kWideLanes <= range.count; channel += kWideLanes) sum(channel, WideLanes{});
-      for (; channel < range.count; ++channel) sum(channel, 0.0f);
-      epilogue.apply(net, range.first, range.count, out);
+      for (; channel + kWideLanes <= channels.count; channel += kWideLanes) sum(channel, WideLanes{});
+      for (; channel < channels.count; ++channel) sum(channel, 0.0f);
+      epilogue.apply(net, channels.first, channels.count, out);
     }
 }
 

@@ -2,34 +2,55 @@
 // Copies of an image's windows, and the adjoint: each works on a few windows or channels, in memory of one thread.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/window_grid.h"
 
 namespace clade::kernels::cpu {
 
-/// Windows [first, first + count) of a phase, those of all samples numbered through; image is that of sample 0.
-struct WindowRange {
-  std::int64_t first, count;
-};
-
-/// The windows as rows of depth() values, `row_step` floats apart.
-void unroll(const WindowGrid& grid, std::int64_t phase, const float* image, const WindowRange& range, float* rows,
+/// Some windows of a phase, those of all samples numbered through, as rows of depth() values, `row_step` floats apart;
+/// image is that of sample 0.
+void unroll(const WindowGrid& grid, std::int64_t phase, const float* image, const Range& windows, float* rows,
             std::int64_t row_step);
 
-/// Gradients of windows [phases][windows][taps][channels].
-struct WindowRows {
-  const float* data;
-  std::int64_t row_step;    // from window to window
-  std::int64_t phase_step;  // from phase to phase
+/// How values of windows lie in memory: [phases][windows][taps][channels], with so many floats from one to the next.
+struct WindowSteps {
+  std::int64_t phase, window, tap;
 };
 
-struct ChannelRange {
-  std::int64_t first, count;
-};
+/// The adjoint of unrolling, for images of one sample.
+class Roller {
+ public:
+  Roller(const WindowGrid& grid, const WindowSteps& steps);
 
-/// image (=|+=) adjoint of unrolling one sample, for a range of its channels; then the epilogue.
-void roll(const WindowGrid& grid, std::int64_t net, const WindowRows& rows, const ChannelRange& range,
-          const Epilogue& epilogue, WriteMode mode, float* image);
+  /// image (=|+=) sums of all values that were read from each pixel, for some channels of a net; then the epilogue.
+  /// `values` begin with the first of those channels.
+  void roll(const float* values, std::int64_t net, const Range& channels, const Epilogue& epilogue, WriteMode mode,
+            float* image) const;
+
+ private:
+  /// Along one axis, where the values lie that were read from a pixel.
+  class Readers {
+   public:
+    Readers(const AxisMap& map, std::int64_t window_step, std::int64_t tap_step);
+    std::span<const std::int64_t> of(int pixel) const;
+
+   private:
+    std::vector<std::int64_t> offsets_;
+    std::vector<std::size_t> first_;
+  };
+  struct Phase {
+    std::int64_t offset;
+    Readers rows, columns;
+  };
+
+  const WindowGrid& grid_;
+  std::vector<Phase> phases_;
+};
 
 /// The windows as a right factor: row i of a panel has 16 values of window i, all of one tap, so the channels must be
 /// a multiple of 16. The next parts are not asked for ahead: but for the first, all taps find their pixels in the

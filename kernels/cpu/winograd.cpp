@@ -5,7 +5,6 @@
 #include "kernels/cpu/winograd.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "kernels/cpu/panel_product.h"
 #include "kernels/cpu/small_products.h"
@@ -384,7 +383,7 @@ class Winograd {
         load_tile(x, place(net, first, i), channel + part, tile);
         transform(Scheme::kInput, tile, transformed);
         float* to = out + part / kPanel * P * step + i * kPanel + part % kPanel;
-        prefetch_parts(to + kTilesAhead * kPanel, step);
+        prefetch_parts(to + std::min(kTilesAhead, tiles - 1 - i) * kPanel, step);
         store_parts(transformed, to, step);
       }
   }
@@ -469,13 +468,9 @@ class Winograd {
   /// [P][count][cin] of `count` filters.
   void transform_weights(const float* w, std::int64_t count, float* out, std::int64_t step, std::int64_t row) const {
     for (std::int64_t filter = 0; filter < count; ++filter)
-      for (std::int64_t channel = 0; channel < cin(); channel += kWideLanes) {
-        if (channel % kCacheLine == 0)
-          prefetch_filter(w + std::min(filter + 1, count - 1) * kTaps * cin() + channel, cin());
-        WideLanes taps[K][K], transformed[T][T];
-        load_filter(w + filter * kTaps * cin() + channel, cin(), taps);
-        transform(Scheme::kWeight, taps, transformed);
-        store_parts(transformed, out + filter * row + channel, step);
+      for (std::int64_t channel = 0; channel < cin(); channel += kPanel) {
+        prefetch_filter(w + std::min(filter + 1, count - 1) * kTaps * cin() + channel, cin());
+        transform_filter(w + filter * kTaps * cin() + channel, out + filter * row + channel, step);
       }
   }
 
@@ -487,12 +482,7 @@ class Winograd {
       for (std::int64_t panel = 0; panel < panels; ++panel) {
         const float* taps_of_filter = w + filter * kTaps * cin() + panel * kPanel;
         prefetch_filter(taps_of_filter + std::min(kAhead, cout() - 1 - filter) * kTaps * cin(), cin());
-        for (int half = 0; half < kPanel; half += kWideLanes) {
-          WideLanes taps[K][K], transformed[T][T];
-          load_filter(taps_of_filter + half, cin(), taps);
-          transform(Scheme::kWeight, taps, transformed);
-          store_parts(transformed, out + panel * size + filter * kPanel + half, step);
-        }
+        transform_filter(taps_of_filter, out + panel * size + filter * kPanel, step);
       }
   }
 
