@@ -14,6 +14,13 @@ namespace clade::kernels::cpu {
 /// Columns of a panel.
 inline constexpr int kPanel = 2 * kLanes;
 
+/// The next multiple of a panel's width.
+constexpr std::int64_t round_up(std::int64_t size) { return (size + kPanel - 1) / kPanel * kPanel; }
+
+/// The step between long rows of `size` floats, or between parts of an array that are touched at once: off powers of
+/// two, because addresses that differ by 4 KiB share a set of the L1 cache.
+constexpr std::int64_t padded(std::int64_t size) { return round_up(size) + kPanel; }
+
 /// Panels that one call takes at most.
 inline constexpr int kPanelsAtOnce = 2;
 

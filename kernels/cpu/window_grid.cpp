@@ -21,11 +21,6 @@ constexpr std::int64_t kTaskFeatures = 256;
 // Values of a window whose weights' gradients a task sums.
 constexpr std::int64_t kTaskDepth = 640;
 
-constexpr std::int64_t round_up(std::int64_t size) { return ceil_div(size, kPanel) * kPanel; }
-
-/// Steps between long rows are kept off powers of two: addresses that differ by 4 KiB share a set of the L1 cache.
-constexpr std::int64_t padded(std::int64_t size) { return round_up(size) + kPanel; }
-
 /// A side cut into as many parts, as far as they are no narrower than products are at once.
 Blocks cut(std::int64_t side, std::int64_t parts) {
   return {side, std::max<std::int64_t>(round_up(ceil_div(side, parts)), kPanelsAtOnce * kPanel)};

@@ -11,7 +11,7 @@
 #include "kernels/cpu/tasks.h"
 #include "kernels/cpu/winograd_schemes.h"
 #include "kernels/cpu/winograd_tiles.h"
-#include "kernels/cpu/winograd_transforms.h"
+#include "kernels/cpu/winograd_tiling.h"
 
 namespace clade::kernels::cpu {
 
@@ -28,12 +28,6 @@ constexpr std::int64_t kFewPanels = 4;
 constexpr std::int64_t kFewSums = 1000;
 // Tiles whose transformed gradients pass by one of the P parts of the transformed weights at once.
 constexpr std::int64_t kTilesAtOnce = 32;
-// Tiles between a request for the lines of a transform and their stores.
-constexpr std::int64_t kTilesAhead = 4;
-
-// Steps between the P parts of an array, and between long rows, are kept off powers of two: addresses that differ by
-// 4 KiB share a set of the L1 cache, and a transform touches all parts at once.
-constexpr std::int64_t padded(std::int64_t size) { return size + kPanel; }
 
 /// multiply_panels for a few rows of a left factor whose sums are long: half of the terms at a time, so that the panels
 /// and the rows that are asked for ahead fit into the L1 cache together.
@@ -52,32 +46,23 @@ void multiply_halves(const LeftFactor& a, std::int64_t rows, const RightFactor& 
 
 template <class Scheme>
 class Winograd {
-  static constexpr int I = Scheme::kInputs;
-  static constexpr int T = Scheme::kProducts;
   static constexpr int M = Scheme::kOutputs;
-  static constexpr int K = Scheme::kTaps;
-  static constexpr int P = T * T;
-  static constexpr std::int64_t kTaps = K * K;
+  static constexpr int P = Scheme::kProducts * Scheme::kProducts;
+  static constexpr std::int64_t kTaps = Scheme::kTaps * Scheme::kTaps;
 
  public:
-  Winograd(Stream& stream, const ConvShape& shape)
-      : stream_(stream),
-        shape_(shape),
-        // Behind upsampling, what a mirrored border reads is the edge pixel itself.
-        rows_(shape.h, shape.out_h(), Scheme::kUpsamples ? PadMode::replicate : shape.pad_mode),
-        columns_(shape.w, shape.out_w(), Scheme::kUpsamples ? PadMode::replicate : shape.pad_mode),
-        per_image_(std::int64_t{rows_.tiles()} * columns_.tiles()) {}
+  Winograd(Stream& stream, const ConvShape& shape) : stream_(stream), shape_(shape), tiling_(shape) {}
 
   void forward(const float* image, const float* w, const Epilogue& epilogue, float* y) {
-    if (shape_.n * per_image_ <= kPanel) return forward_of_one_panel(image, w, epilogue, y);
+    if (shape_.n * tiling_.per_image() <= kPanel) return forward_of_one_panel(image, w, epilogue, y);
     const Images x(image, shape_.n, input_size());
     for_each_chunk(kChunkTiles, [&](std::int64_t first, std::int64_t samples) {
-      const std::int64_t panels = ceil_div(samples * per_image_, kPanel);
+      const std::int64_t panels = ceil_div(samples * tiling_.per_image(), kPanel);
       const std::int64_t input_step = padded(cin() * kPanel);
       const View<float> inputs = scratch({shape_.nets, panels, P, input_step});
       stream_.pool().parallel_for(shape_.nets * panels, [&](std::int64_t task) {
-        transform_input_panel(x, task / panels, first, samples, task % panels, inputs.data + task * P * input_step,
-                              input_step);
+        tiling_.transform_input_panel(x, task / panels, first, samples, task % panels,
+                                      inputs.data + task * P * input_step, input_step);
       });
       constexpr std::int64_t kBlock = 32;
       const std::int64_t blocks = ceil_div(cout(), kBlock);
@@ -99,7 +84,7 @@ class Winograd {
                       float* weights = buffer;
                       float* products = buffer + weight_size;
                       float* outputs = products + kPanelsAtOnce * product_size;
-                      transform_weights(weights_of(w, net, channel), count, weights, weight_step, row);
+                      tiling_.transform_weights(weights_of(w, net, channel), count, weights, weight_step, row);
                       for (std::int64_t panel = 0; panel < panels; panel += kPanelsAtOnce) {
                         const std::int64_t group = std::min<std::int64_t>(kPanelsAtOnce, panels - panel);
                         const float* input = inputs.data + (net * panels + panel) * P * input_step;
@@ -113,8 +98,8 @@ class Winograd {
                                           {products + p * product_step, kPanel, product_size}, ahead);
                         }
                         for (std::int64_t i = 0; i < group; ++i) {
-                          transform_products(products + i * product_size, product_step, count, outputs);
-                          write_outputs(outputs, count, net, channel, first, samples, panel + i, epilogue, y);
+                          tiling_.transform_products(products + i * product_size, product_step, count, outputs);
+                          tiling_.write_outputs(outputs, count, net, channel, first, samples, panel + i, epilogue, y);
                         }
                       }
                     });
@@ -122,10 +107,11 @@ class Winograd {
   }
 
   void backward_input(const float* output_gradient, const float* w, WriteMode mode, float* dx) {
-    if (P * shape_.n * per_image_ <= kFewSums) return backward_input_of_few_tiles(output_gradient, w, mode, dx);
+    if (P * shape_.n * tiling_.per_image() <= kFewSums)
+      return backward_input_of_few_tiles(output_gradient, w, mode, dx);
     const Images dy(output_gradient, shape_.n, output_size());
     for_each_chunk(kChunkTiles, [&](std::int64_t first, std::int64_t samples) {
-      const std::int64_t tiles = samples * per_image_;
+      const std::int64_t tiles = samples * tiling_.per_image();
       const Gradients gradients = transform_gradients(dy, first, samples, cout(), padded(cout()));
       const std::int64_t panels = cin() / kPanel;
       const std::int64_t group = panels_of_task(panels);  // with two, gradients pass by half as often
@@ -143,9 +129,9 @@ class Winograd {
                                  panels_of(next % blocks), kTaps * cout(), cin(), P * tiles * cout()};
                       float* weights = buffer;
                       float* products = buffer + group * weight_size;
-                      transform_weight_columns(weights_of(w, net, 0) + channel, count, weights, weight_size,
-                                               weight_step);
-                      if (mode == WriteMode::overwrite) clear(dx, net, first, samples, channel, count * kPanel);
+                      tiling_.transform_weight_columns(weights_of(w, net, 0) + channel, count, weights, weight_size,
+                                                       weight_step);
+                      if (mode == WriteMode::overwrite) tiling_.clear(dx, net, first, samples, channel, count * kPanel);
                       for (std::int64_t tile = 0; tile < tiles; tile += kTilesAtOnce) {
                         const std::int64_t rows = std::min(kTilesAtOnce, tiles - tile);
                         for (int p = 0; p < P; ++p) {
@@ -158,8 +144,8 @@ class Winograd {
                         }
                         for (std::int64_t row = 0; row < rows; ++row)
                           for (std::int64_t i = 0; i < count; ++i)
-                            scatter(products + i * product_size + row * kPanel, product_step, net, first, tile + row,
-                                    channel + i * kPanel, dx);
+                            tiling_.scatter(products + i * product_size + row * kPanel, product_step, net, first,
+                                            tile + row, channel + i * kPanel, dx);
                       }
                     });
     });
@@ -173,7 +159,7 @@ class Winograd {
     const std::int64_t input_step = padded(cin() * kPanel);
     const View<float> inputs = scratch({shape_.nets, P, input_step});
     stream_.pool().parallel_for(shape_.nets, [&](std::int64_t net) {
-      transform_input_panel(x, net, 0, shape_.n, 0, inputs.data + net * P * input_step, input_step);
+      tiling_.transform_input_panel(x, net, 0, shape_.n, 0, inputs.data + net * P * input_step, input_step);
     });
     constexpr std::int64_t kBlock = 32, kFilters = 8;
     const std::int64_t blocks = ceil_div(cout(), kBlock);
@@ -197,14 +183,15 @@ class Winograd {
                       for (std::int64_t k = 0; k < cin(); k += kSmallTerms) {
                         const std::int64_t near = std::min(k + kSmallTerms, cin() - kSmallTerms);
                         for (std::int64_t i = 0; i < kFilters; ++i) {
-                          prefetch_filter(filters + i * filter_size + near, cin());
-                          transform_filter(filters + i * filter_size + k, weights + i * kSmallTerms, weight_step);
+                          tiling_.prefetch_filter(filters + i * filter_size + near, cin());
+                          tiling_.transform_filter(filters + i * filter_size + k, weights + i * kSmallTerms,
+                                                   weight_step);
                         }
                         add_small_products(weights, input + k * kPanel, products + first * kPanel, sums, ahead);
                       }
                     }
-                    transform_products(products, product_step, count, outputs);
-                    write_outputs(outputs, count, net, channel, 0, shape_.n, 0, epilogue, y);
+                    tiling_.transform_products(products, product_step, count, outputs);
+                    tiling_.write_outputs(outputs, count, net, channel, 0, shape_.n, 0, epilogue, y);
                   });
   }
 
@@ -212,7 +199,7 @@ class Winograd {
   void backward_input_of_few_tiles(const float* output_gradient, const float* w, WriteMode mode, float* dx) {
     const ArenaScope scope(stream_.scratch());
     const Images dy(output_gradient, shape_.n, output_size());
-    const std::int64_t tiles = shape_.n * per_image_, panels = cin() / kPanel;
+    const std::int64_t tiles = shape_.n * tiling_.per_image(), panels = cin() / kPanel;
     const Gradients gradients = transform_gradients(dy, 0, shape_.n, kSmallTerms, kSmallTerms, kSmallRows);
     const std::int64_t weight_step = kSmallTerms * kPanel, product_step = gradients.tiles * kPanel;
     const SmallProducts sums{P, gradients.tiles, gradients.step, weight_step, product_step};
@@ -234,14 +221,14 @@ class Winograd {
                       std::fill_n(products, P * product_step, 0.0f);
                       for (std::int64_t k = 0; k < cout(); k += kSmallTerms) {
                         for (std::int64_t i = k; i < k + kSmallTerms; ++i) {
-                          prefetch_filter(filters + std::min(i + kSmallTerms, cout() - 1) * filter_size, cin());
-                          transform_filter(filters + i * filter_size, weights + (i - k) * kPanel, weight_step);
+                          tiling_.prefetch_filter(filters + std::min(i + kSmallTerms, cout() - 1) * filter_size, cin());
+                          tiling_.transform_filter(filters + i * filter_size, weights + (i - k) * kPanel, weight_step);
                         }
                         add_small_products(gradients.at(net, 0, k / kSmallTerms, 0), weights, products, sums, ahead);
                       }
-                      if (mode == WriteMode::overwrite) clear(dx, net, 0, shape_.n, channel, kPanel);
+                      if (mode == WriteMode::overwrite) tiling_.clear(dx, net, 0, shape_.n, channel, kPanel);
                       for (std::int64_t tile = 0; tile < tiles; ++tile)
-                        scatter(products + tile * kPanel, product_step, net, 0, tile, channel, dx);
+                        tiling_.scatter(products + tile * kPanel, product_step, net, 0, tile, channel, dx);
                     }
                   });
   }
@@ -253,7 +240,7 @@ class Winograd {
       dy.add(use.dy.data, use.samples());
     }
     for_each_chunk(std::min(kChunkTiles, kGradientProducts / P), [&](std::int64_t first, std::int64_t samples) {
-      const std::int64_t tiles = samples * per_image_;
+      const std::int64_t tiles = samples * tiling_.per_image();
       const std::int64_t block = cout() % 32 == 0 ? 32 : kPanel;
       const Gradients gradients = transform_gradients(dy, first, samples, block, block);
       const std::int64_t panels = cin() / kPanel;
@@ -263,9 +250,9 @@ class Winograd {
       const std::int64_t pairs = ceil_div(panels, kPanelsAtOnce);
       stream_.pool().parallel_for(shape_.nets * pairs, [&](std::int64_t task) {
         const std::int64_t net = task / pairs, panel = task % pairs * kPanelsAtOnce;
-        transform_input_columns(x, net, first, tiles, panel * kPanel,
-                                std::min<std::int64_t>(kPanelsAtOnce, panels - panel),
-                                inputs.data + (net * panels + panel) * P * input_step, input_step);
+        tiling_.transform_input_columns(x, net, first, tiles, panel * kPanel,
+                                        std::min<std::int64_t>(kPanelsAtOnce, panels - panel),
+                                        inputs.data + (net * panels + panel) * P * input_step, input_step);
       });
       const std::int64_t blocks = cout() / block;
       const WriteMode chunk_mode = first == 0 ? mode : WriteMode::accumulate;
@@ -286,7 +273,7 @@ class Winograd {
                         }
                         for (std::int64_t filter = 0; filter < block; ++filter)
                           for (std::int64_t i = 0; i < group; ++i)
-                            gather_weight_gradient(
+                            tiling_.gather_weight_gradient(
                                 products + i * product_size + filter * kPanel, product_step, chunk_mode,
                                 dw + (net * cout() + channel + filter) * kTaps * cin() + (panel + i) * kPanel);
                       }
@@ -308,7 +295,7 @@ class Winograd {
   /// body(first sample, samples) for chunks of nearly the same size, with scratch memory of its own.
   template <class Body>
   void for_each_chunk(std::int64_t tiles, const Body& body) const {
-    const std::int64_t most = std::max<std::int64_t>(1, tiles / per_image_);
+    const std::int64_t most = std::max<std::int64_t>(1, tiles / tiling_.per_image());
     const std::int64_t step = ceil_div(shape_.n, ceil_div(shape_.n, most));
     for (std::int64_t first = 0; first < shape_.n; first += step) {
       const ArenaScope scope(stream_.scratch());
@@ -324,70 +311,6 @@ class Winograd {
   /// Whether there is a next task whose weights take longer to come than the few products of this one.
   static bool waits_for_weights(std::int64_t panels, std::int64_t next) { return next >= 0 && panels <= kFewPanels; }
 
-  struct Place {
-    std::int64_t net, sample;
-    int row, column;  // tile
-  };
-  Place place(std::int64_t net, std::int64_t first, std::int64_t tile) const {
-    const auto inside = static_cast<int>(tile % per_image_);
-    return {net, first + tile / per_image_, inside / columns_.tiles(), inside % columns_.tiles()};
-  }
-
-  /// A vector of channels of the pixels that a tile reads.
-  void load_tile(const Images& x, const Place& at, std::int64_t channel, WideLanes (&tile)[I][I]) const {
-    const float* image = x.at(at.net, at.sample) + channel;
-    const int* rows = rows_.sources(at.row);
-    const int* columns = columns_.sources(at.column);
-#pragma GCC unroll 8
-    for (int i = 0; i < I; ++i)
-#pragma GCC unroll 8
-      for (int j = 0; j < I; ++j) {
-        const bool inside = rows[i] >= 0 && columns[j] >= 0;
-        const float* pixel = image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin();
-        tile[i][j] = inside ? load<WideLanes>(pixel) : WideLanes{};
-      }
-  }
-
-  /// panel [P][cin][16 tiles].
-  void transform_input_panel(const Images& x, std::int64_t net, std::int64_t first, std::int64_t samples,
-                             std::int64_t panel, float* out, std::int64_t step) const {
-    const std::int64_t begin = panel * kPanel;
-    const std::int64_t count = std::min<std::int64_t>(kPanel, samples * per_image_ - begin);
-    alignas(64) float turned[P][kPanel][kWideLanes] = {};
-    for (std::int64_t channel = 0; channel < cin(); channel += kWideLanes) {
-      for (std::int64_t i = 0; i < count; ++i) {
-        WideLanes tile[I][I], transformed[T][T];
-        prefetch_parts(out + (channel + i) * kPanel, step);
-        load_tile(x, place(net, first, begin + i), channel, tile);
-        transform(Scheme::kInput, tile, transformed);
-        store_parts(transformed, turned[0][i], kPanel * kWideLanes);
-      }
-      for (int p = 0; p < P; ++p)
-        for (int part = 0; part < kWideLanes; part += kLanes)
-          for (int half = 0; half < kPanel; half += kLanes) {
-            Lanes block[kLanes];
-            for (int lane = 0; lane < kLanes; ++lane) block[lane] = load(turned[p][half + lane] + part);
-            transpose(block);
-            for (int lane = 0; lane < kLanes; ++lane)
-              store(out + p * step + (channel + part + lane) * kPanel + half, block[lane]);
-          }
-    }
-  }
-
-  /// `panels` times columns [P][tiles][16 channels].
-  void transform_input_columns(const Images& x, std::int64_t net, std::int64_t first, std::int64_t tiles,
-                               std::int64_t channel, std::int64_t panels, float* out, std::int64_t step) const {
-    for (std::int64_t i = 0; i < tiles; ++i)
-      for (std::int64_t part = 0; part < panels * kPanel; part += kWideLanes) {
-        WideLanes tile[I][I], transformed[T][T];
-        load_tile(x, place(net, first, i), channel + part, tile);
-        transform(Scheme::kInput, tile, transformed);
-        float* to = out + part / kPanel * P * step + i * kPanel + part % kPanel;
-        prefetch_parts(to + std::min(kTilesAhead, tiles - 1 - i) * kPanel, step);
-        store_parts(transformed, to, step);
-      }
-  }
-
   /// Transformed output gradients [nets][P][blocks of channels][tiles][row].
   struct Gradients {
     const float* data;
@@ -401,179 +324,21 @@ class Winograd {
   /// Tiles are filled up with zeros to a multiple of `multiple`.
   Gradients transform_gradients(const Images& dy, std::int64_t first, std::int64_t samples, std::int64_t block,
                                 std::int64_t row, std::int64_t multiple = 1) const {
-    static constexpr auto kSpread = transpose(Scheme::kOutput);
-    const std::int64_t existing = samples * per_image_, tiles = ceil_div(existing, multiple) * multiple;
+    const std::int64_t existing = samples * tiling_.per_image(), tiles = ceil_div(existing, multiple) * multiple;
     const std::int64_t step = padded(cout() / block * tiles * row);
     float* out = scratch({shape_.nets, P, step}).data;
     stream_.pool().parallel_for(shape_.nets * tiles, [&](std::int64_t task) {
       const std::int64_t net = task / tiles, tile = task % tiles;
       const bool exists = tile < existing;
-      const Place at = place(net, first, exists ? tile : 0);
-      const float* image = dy.at(net, at.sample);
-      for (std::int64_t channel = 0; channel < cout(); channel += kWideLanes) {
-        WideLanes outputs[M][M], transformed[T][T];
-#pragma GCC unroll 8
-        for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-          for (int j = 0; j < M; ++j) {
-            const int y = rows_.output(at.row, i), x = columns_.output(at.column, j);
-            const float* pixel = image + (std::int64_t{y} * shape_.out_w() + x) * cout() + channel;
-            outputs[i][j] = !exists || y < 0 || x < 0 ? WideLanes{} : load<WideLanes>(pixel);
-          }
-        transform(kSpread.value, outputs, transformed);
-        store_parts(transformed, out + net * P * step + (channel / block * tiles + tile) * row + channel % block, step);
-      }
+      tiling_.transform_gradient(dy, tiling_.place(net, first, exists ? tile : 0), exists, block, tiles * row,
+                                 out + net * P * step + tile * row, step);
     });
     return {out, step, tiles, row};
   }
 
-  /// Asks for 16 channels of a filter's taps ahead of their use. They lie in more rows than hardware follows.
-  static void prefetch_filter(const float* w, std::int64_t channels) {
-    for (int tap = 0; tap < kTaps; ++tap) __builtin_prefetch(w + tap * channels);
-  }
-
-  /// Asks for the lines that parts will be stored to. Stores that miss wait for them one after the other.
-  static void prefetch_parts(float* to, std::int64_t step) {
-    for (int p = 0; p < P; ++p) __builtin_prefetch(to + p * step, 1);
-  }
-
-  // The parts of a transform, `step` floats apart. Loops that are not unrolled would keep them in memory.
-  static void store_parts(const WideLanes (&parts)[T][T], float* to, std::int64_t step) {
-#pragma GCC unroll 8
-    for (int i = 0; i < T; ++i)
-#pragma GCC unroll 8
-      for (int j = 0; j < T; ++j, to += step) store(to, parts[i][j]);
-  }
-  static void load_parts(const float* from, std::int64_t step, WideLanes (&parts)[T][T]) {
-#pragma GCC unroll 8
-    for (int i = 0; i < T; ++i)
-#pragma GCC unroll 8
-      for (int j = 0; j < T; ++j, from += step) parts[i][j] = load<WideLanes>(from);
-  }
-
-  static void load_filter(const float* w, std::int64_t channels, WideLanes (&filter)[K][K]) {
-    for (int tap = 0; tap < kTaps; ++tap) filter[tap / K][tap % K] = load<WideLanes>(w + tap * channels);
-  }
-
-  /// 16 channels of a filter, parts `step` floats apart.
-  void transform_filter(const float* w, float* out, std::int64_t step) const {
-    for (int half = 0; half < kPanel; half += kWideLanes) {
-      WideLanes taps[K][K], transformed[T][T];
-      load_filter(w + half, cin(), taps);
-      transform(Scheme::kWeight, taps, transformed);
-      store_parts(transformed, out + half, step);
-    }
-  }
-
-  /// [P][count][cin] of `count` filters.
-  void transform_weights(const float* w, std::int64_t count, float* out, std::int64_t step, std::int64_t row) const {
-    for (std::int64_t filter = 0; filter < count; ++filter)
-      for (std::int64_t channel = 0; channel < cin(); channel += kPanel) {
-        prefetch_filter(w + std::min(filter + 1, count - 1) * kTaps * cin() + channel, cin());
-        transform_filter(w + filter * kTaps * cin() + channel, out + filter * row + channel, step);
-      }
-  }
-
-  /// Panels [P][cout][16 input channels], `size` floats apart; w points to the first of their channels.
-  void transform_weight_columns(const float* w, std::int64_t panels, float* out, std::int64_t size,
-                                std::int64_t step) const {
-    constexpr std::int64_t kAhead = 3;  // filters
-    for (std::int64_t filter = 0; filter < cout(); ++filter)
-      for (std::int64_t panel = 0; panel < panels; ++panel) {
-        const float* taps_of_filter = w + filter * kTaps * cin() + panel * kPanel;
-        prefetch_filter(taps_of_filter + std::min(kAhead, cout() - 1 - filter) * kTaps * cin(), cin());
-        transform_filter(taps_of_filter, out + panel * size + filter * kPanel, step);
-      }
-  }
-
-  /// Products [P][count][16 tiles] to outputs [16 tiles][M * M][count].
-  static void transform_products(const float* products, std::int64_t step, std::int64_t count, float* outputs) {
-    for (std::int64_t channel = 0; channel < count; channel += kLanes)
-      for (int half = 0; half < kPanel; half += kWideLanes) {
-        alignas(64) float blocks[M * M][kLanes][kWideLanes];
-        for (int lane = 0; lane < kLanes; ++lane) {
-          WideLanes in[T][T], out[M][M];
-          load_parts(products + (channel + lane) * kPanel + half, step, in);
-          transform(Scheme::kOutput, in, out);
-          for (int o = 0; o < M * M; ++o) store(blocks[o][lane], out[o / M][o % M]);
-        }
-        for (int o = 0; o < M * M; ++o)
-          for (int part = 0; part < kWideLanes; part += kLanes) {
-            Lanes block[kLanes];
-            for (int lane = 0; lane < kLanes; ++lane) block[lane] = load(blocks[o][lane] + part);
-            transpose(block);
-            for (int lane = 0; lane < kLanes; ++lane)
-              store(outputs + ((half + part + lane) * M * M + o) * count + channel, block[lane]);
-          }
-      }
-  }
-
-  void write_outputs(float* outputs, std::int64_t count, std::int64_t net, std::int64_t channel, std::int64_t first,
-                     std::int64_t samples, std::int64_t panel, const Epilogue& epilogue, float* y) const {
-    const std::int64_t begin = panel * kPanel;
-    const std::int64_t tiles = std::min<std::int64_t>(kPanel, samples * per_image_ - begin);
-    for (std::int64_t i = 0; i < tiles; ++i) {
-      const Place at = place(net, first, begin + i);
-      float* image = y + (at.net * shape_.n + at.sample) * output_size() + channel;
-      for (int o = 0; o < M * M; ++o) {
-        const int row = rows_.output(at.row, o / M), column = columns_.output(at.column, o % M);
-        if (row < 0 || column < 0) continue;
-        float* pixel = outputs + (i * M * M + o) * count;
-        epilogue.apply(net, channel, count, pixel);
-        std::copy_n(pixel, count, image + (std::int64_t{row} * shape_.out_w() + column) * cout());
-      }
-    }
-  }
-
-  /// Zeros in `count` channels of some samples.
-  void clear(float* dx, std::int64_t net, std::int64_t first, std::int64_t samples, std::int64_t channel,
-             std::int64_t count) const {
-    float* pixels = dx + (net * shape_.n + first) * input_size() + channel;
-    for (std::int64_t i = 0; i < samples * shape_.h * shape_.w; ++i) std::fill_n(pixels + i * cin(), count, 0.0f);
-  }
-
-  /// Adds the gradient of a tile, products [P] at `step`, to the pixels it was read from.
-  void scatter(const float* products, std::int64_t step, std::int64_t net, std::int64_t first, std::int64_t tile,
-               std::int64_t channel, float* dx) const {
-    static constexpr auto kSpread = transpose(Scheme::kInput);
-    const Place at = place(net, first, tile);
-    float* image = dx + (at.net * shape_.n + at.sample) * input_size() + channel;
-    const int* rows = rows_.sources(at.row);
-    const int* columns = columns_.sources(at.column);
-    for (int half = 0; half < kPanel; half += kWideLanes) {
-      WideLanes in[T][T], out[I][I];
-      load_parts(products + half, step, in);
-      transform(kSpread.value, in, out);
-#pragma GCC unroll 8
-      for (int i = 0; i < I; ++i)
-#pragma GCC unroll 8
-        for (int j = 0; j < I; ++j) {
-          if (rows[i] < 0 || columns[j] < 0) continue;
-          float* pixel = image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin() + half;
-          store(pixel, load<WideLanes>(pixel) + out[i][j]);
-        }
-    }
-  }
-
-  /// Products [P] at `step` to the taps of 16 input channels.
-  void gather_weight_gradient(const float* products, std::int64_t step, WriteMode mode, float* dw) const {
-    static constexpr auto kGather = transpose(Scheme::kWeight);
-    for (int half = 0; half < kPanel; half += kWideLanes) {
-      WideLanes in[T][T], taps[K][K];
-      load_parts(products + half, step, in);
-      transform(kGather.value, in, taps);
-      for (int tap = 0; tap < kTaps; ++tap) {
-        float* target = dw + tap * cin() + half;
-        const WideLanes value = taps[tap / K][tap % K];
-        store(target, mode == WriteMode::overwrite ? value : load<WideLanes>(target) + value);
-      }
-    }
-  }
-
   Stream& stream_;
   const ConvShape& shape_;
-  Axis<Scheme> rows_, columns_;
-  std::int64_t per_image_;  // tiles of an image
+  WinogradTiling<Scheme> tiling_;
 };
 
 /// Calls body with the Winograd of the shape.
