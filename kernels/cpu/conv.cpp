@@ -10,8 +10,6 @@ namespace clade::kernels::cpu {
 
 namespace {
 
-bool is_thin(const ConvShape& shape) { return shape.kind == ConvKind::direct && shape.cout == 1; }
-
 /// Direct: windows on the input, features are the output. Transposed: windows on the output, features are the input.
 WindowGrid make_grid(const ConvShape& shape) {
   const bool transposed = shape.kind == ConvKind::transposed;
