@@ -14,12 +14,16 @@ class AxisMap {
  public:
   /// `windows` windows of `taps` pixels; window i starts at pixel i * stride - pad of a line of `extent` pixels.
   AxisMap(int extent, int windows, int taps, int stride, int pad, PadMode mode);
+  /// Windows of `taps` pixels that are given, window by window, -1 for a zero.
+  AxisMap(int extent, int taps, std::vector<int> sources);
 
   int windows() const { return windows_; }
   int extent() const { return static_cast<int>(first_reader_.size()) - 1; }
 
   /// The pixel that a tap reads, -1 for a zero.
   int source(int window, int tap) const { return sources_[static_cast<std::size_t>(window * taps_ + tap)]; }
+  /// Those of all taps of a window.
+  const int* sources(int window) const { return sources_.data() + window * taps_; }
   /// Whether the taps of the window read neighbouring pixels in order: one copy serves them all.
   bool contiguous(int window) const { return contiguous_[static_cast<std::size_t>(window)] != 0; }
 
@@ -27,6 +31,8 @@ class AxisMap {
     int window;
     int tap;
   };
+  /// Those of all pixels, pixel by pixel.
+  std::span<const Reader> readers() const { return readers_; }
   /// Every window and tap that reads the pixel, in a fixed order.
   std::span<const Reader> readers(int pixel) const {
     const auto i = static_cast<std::size_t>(pixel);

@@ -4,6 +4,7 @@
 #include "kernels/cpu/conv_thin.h"
 #include "kernels/cpu/window_grid.h"
 #include "kernels/cpu/winograd.h"
+#include "kernels/cpu/winograd_resampling.h"
 #include "kernels/kernels.h"
 
 namespace clade::kernels::cpu {
@@ -47,6 +48,8 @@ void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, V
                   View<const float> scale, View<const float> bias, Activation activation, View<float> y) {
   const Epilogue epilogue{scale.data, bias.data, activation, shape.cout};
   if (is_thin(shape)) return thin_forward(stream, shape, x.data, w.data, epilogue, y.data);
+  if (resamples_faster(shape, ConvPass::forward))
+    return resampling_forward(stream, shape, x.data, w.data, epilogue, y.data);
   if (const int tile = winograd_tile(shape, ConvPass::forward))
     return winograd_forward(stream, shape, tile, x.data, w.data, epilogue, y.data);
   switch (shape.kind) {
@@ -62,6 +65,8 @@ void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, V
 void conv_backward_input(Stream& stream, const ConvShape& shape, View<const float> dy, View<const float> w,
                          WriteMode mode, View<float> dx) {
   if (is_thin(shape)) return thin_backward_input(stream, shape, dy.data, w.data, mode, dx.data);
+  if (resamples_faster(shape, ConvPass::backward_input))
+    return resampling_backward_input(stream, shape, dy.data, w.data, mode, dx.data);
   if (const int tile = winograd_tile(shape, ConvPass::backward_input))
     return winograd_backward_input(stream, shape, tile, dy.data, w.data, mode, dx.data);
   switch (shape.kind) {
@@ -79,6 +84,8 @@ void conv_backward_weight(Stream& stream, const ConvShape& shape, std::span<cons
   ConvShape all = shape;
   all.n = 0;
   for (const ConvUse& use : uses) all.n += use.samples();
+  if (resamples_faster(all, ConvPass::backward_weight))
+    return resampling_backward_weight(stream, all, uses, mode, dw.data);
   if (const int tile = winograd_tile(all, ConvPass::backward_weight))
     return winograd_backward_weight(stream, all, tile, uses, mode, dw.data);
   for (const ConvUse& use : uses) {

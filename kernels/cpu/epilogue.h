@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/kernel_types.h"
 
 namespace clade::kernels::cpu {
@@ -27,6 +28,25 @@ inline void activate(Activation activation, float* z, std::int64_t count) {
   }
 }
 
+/// The same for a float or a vector of them.
+template <class Value>
+Value activated(Activation activation, Value z) {
+  switch (activation) {
+    case Activation::none:
+      break;
+    case Activation::relu:
+      return rectified(z);
+    case Activation::leaky_relu:
+      return rectify(kLeakySlope, z, z);
+    case Activation::tanh:
+      float values[sizeof(Value) / sizeof(float)];
+      store(values, z);
+      for (float& value : values) value = std::tanh(value);
+      return load<Value>(values);
+  }
+  return z;
+}
+
 struct Epilogue {
   const float* scale = nullptr;  ///< [nets, channels], or null
   const float* bias = nullptr;   ///< as well
@@ -44,6 +64,15 @@ struct Epilogue {
       for (std::int64_t i = 0; i < count; ++i) z[i] += b[i];
     }
     activate(activation, z, count);
+  }
+
+  /// The same for one channel, or a vector of them.
+  template <class Value>
+  Value finished(std::int64_t net, std::int64_t first, Value z) const {
+    const std::int64_t channel = net * channels + first;
+    if (scale) z = z * load<Value>(scale + channel);
+    if (bias) z += load<Value>(bias + channel);
+    return activated(activation, z);
   }
 };
 

@@ -114,11 +114,11 @@ inline void multiply(const Matrix& a, const Matrix& b, WriteMode mode, float* c,
 void multiply_part(LeftFactor a, std::int64_t rows, const RightFactor& b, std::int64_t depth, std::int64_t width,
                    WriteMode mode, float* c, std::int64_t stride, Ahead& ahead);
 
-/// Cuts [0, extent) into nearly equal blocks of about `preferred`, a multiple of 16 unless there is only one.
+/// Cuts [0, extent) into nearly equal blocks of about `preferred`, a multiple of `multiple` unless there is only one.
 class Blocks {
  public:
-  Blocks(std::int64_t extent, std::int64_t preferred) : extent_(extent), size_(extent) {
-    if (extent > preferred) size_ = ceil_div(ceil_div(extent, ceil_div(extent, preferred)), 16) * 16;
+  Blocks(std::int64_t extent, std::int64_t preferred, std::int64_t multiple = kPanel) : extent_(extent), size_(extent) {
+    if (extent > preferred) size_ = ceil_div(ceil_div(extent, ceil_div(extent, preferred)), multiple) * multiple;
   }
   std::int64_t count() const { return ceil_div(extent_, size_); }
   std::int64_t first(std::int64_t block) const { return block * size_; }

@@ -16,6 +16,7 @@ using HalfLanes = float __attribute__((vector_size(16)));
 struct Lanes {
   HalfLanes low, high;
   friend Lanes operator+(Lanes a, Lanes b) { return {a.low + b.low, a.high + b.high}; }
+  friend Lanes operator*(Lanes a, Lanes b) { return {a.low * b.low, a.high * b.high}; }
   friend Lanes operator*(float factor, Lanes a) { return {factor * a.low, factor * a.high}; }
   Lanes& operator+=(Lanes other) { return *this = *this + other; }
 };
@@ -44,12 +45,24 @@ inline void store(float* to, const Vector& value) {
   std::memcpy(to, &value, sizeof value);
 }
 
-/// g where z > 0, factor * g elsewhere. Of a choice between floats compilers make a branch, on signs that nobody can foretell.
-#if defined(__AVX__)
-inline Lanes rectify(float factor, Lanes z, Lanes g) { return z > 0.0f ? g : factor * g; }
-#else
+/// g where z > 0, factor * g elsewhere, and z with zeros for what is negative. Of a choice between floats compilers
+/// make a branch, on signs that nobody can foretell.
+template <class Vector>
+inline Vector rectify(float factor, Vector z, Vector g) {
+  return z > 0.0f ? g : factor * g;
+}
+template <class Vector>
+inline Vector rectified(Vector z) {
+  return z < 0.0f ? Vector{} : z;
+}
+#if !defined(__AVX__)
+template <>
 inline Lanes rectify(float factor, Lanes z, Lanes g) {
-  return {z.low > 0.0f ? g.low : factor * g.low, z.high > 0.0f ? g.high : factor * g.high};
+  return {rectify(factor, z.low, g.low), rectify(factor, z.high, g.high)};
+}
+template <>
+inline Lanes rectified(Lanes z) {
+  return {rectified(z.low), rectified(z.high)};
 }
 #endif
 

@@ -200,4 +200,19 @@ inline void multiply_panels(const LeftFactor& a, std::int64_t rows, const RightF
   }
 }
 
+/// multiply_panels for a few rows of a left factor whose sums are long: half of the terms at a time, so that the panels
+/// and the rows that are asked for ahead fit into the L1 cache together.
+inline void multiply_halves(const LeftFactor& a, std::int64_t rows, const RightFactor& b, std::int64_t depth,
+                            const ProductTarget& c, Ahead& ahead) {
+  constexpr std::int64_t kLong = 128;
+  if (depth <= kLong) {
+    multiply_panels(a, rows, b, depth, c, ahead);
+    return;
+  }
+  const std::int64_t half = depth / 2;
+  multiply_panels({a.data, a.row_step, 1, a.data + half}, rows, {b.data, b.count, b.step}, half, c, ahead);
+  multiply_panels({a.data + half, a.row_step, 1, a.next}, rows, {b.data + half * kPanel, b.count, b.step}, depth - half,
+                  {c.data, c.row_step, c.panel_step, WriteMode::accumulate}, ahead);
+}
+
 }  // namespace clade::kernels::cpu

@@ -82,6 +82,8 @@ void unroll(const WindowGrid& grid, std::int64_t phase, const float* image, cons
 }
 
 Roller::Readers::Readers(const AxisMap& map, std::int64_t window_step, std::int64_t tap_step) {
+  first_.reserve(static_cast<std::size_t>(map.extent()) + 1);
+  offsets_.reserve(map.readers().size());
   for (int pixel = 0; pixel < map.extent(); ++pixel) {
     first_.push_back(offsets_.size());
     for (const auto& reader : map.readers(pixel))
@@ -116,12 +118,11 @@ void Roller::roll(const float* values, std::int64_t net, const Range& channels, 
           for (const std::int64_t vertical : phase.rows.of(row))
             for (const std::int64_t horizontal : phase.columns.of(column))
               total += load<Value>(values + phase.offset + vertical + horizontal + channel);
-        store(out + channel, total);
+        store(out + channel, epilogue.finished(net, channels.first + channel, total));
       };
       std::int64_t channel = 0;
       for (; channel + kWideLanes <= channels.count; channel += kWideLanes) sum(channel, WideLanes{});
       for (; channel < channels.count; ++channel) sum(channel, 0.0f);
-      epilogue.apply(net, channels.first, channels.count, out);
     }
 }
 

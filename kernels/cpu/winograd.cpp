@@ -9,6 +9,7 @@
 #include "kernels/cpu/panel_product.h"
 #include "kernels/cpu/small_products.h"
 #include "kernels/cpu/tasks.h"
+#include "kernels/cpu/windows.h"
 #include "kernels/cpu/winograd_schemes.h"
 #include "kernels/cpu/winograd_tiles.h"
 #include "kernels/cpu/winograd_tiling.h"
@@ -23,31 +24,18 @@ constexpr std::int64_t kChunkTiles = 256;
 constexpr std::int64_t kGradientProducts = 96 * 36;
 // Panels of tiles that stay in a near cache from one task to the next. More are asked for, part by part, during the
 // products of the part before; with fewer, it is the weights that take longer to come than the products with them.
-constexpr std::int64_t kFewPanels = 4;
+constexpr std::int64_t kFewPanels = 2;
 // Sums of a panel, tiles times products, up to which input gradients keep them in a near cache while weights pass by.
 constexpr std::int64_t kFewSums = 1000;
-// Tiles whose transformed gradients pass by one of the P parts of the transformed weights at once.
+// Tiles, of whole images, whose transformed gradients pass by one of the P parts of the transformed weights at once.
 constexpr std::int64_t kTilesAtOnce = 32;
-
-/// multiply_panels for a few rows of a left factor whose sums are long: half of the terms at a time, so that the panels
-/// and the rows that are asked for ahead fit into the L1 cache together.
-void multiply_halves(const LeftFactor& a, std::int64_t rows, const RightFactor& b, std::int64_t depth,
-                     const ProductTarget& c, Ahead& ahead) {
-  constexpr std::int64_t kLong = 128;
-  if (depth <= kLong) {
-    multiply_panels(a, rows, b, depth, c, ahead);
-    return;
-  }
-  const std::int64_t half = depth / 2;
-  multiply_panels({a.data, a.row_step, 1, a.data + half}, rows, {b.data, b.count, b.step}, half, c, ahead);
-  multiply_panels({a.data + half, a.row_step, 1, a.next}, rows, {b.data + half * kPanel, b.count, b.step}, depth - half,
-                  {c.data, c.row_step, c.panel_step, WriteMode::accumulate}, ahead);
-}
 
 template <class Scheme>
 class Winograd {
   static constexpr int M = Scheme::kOutputs;
   static constexpr int P = Scheme::kProducts * Scheme::kProducts;
+  // The gradients of the pixels of a tile, for the channels of two panels.
+  static constexpr std::int64_t kRow = kPanelsAtOnce * kPanel, kTileFloats = Scheme::kInputs * Scheme::kInputs * kRow;
   static constexpr std::int64_t kTaps = Scheme::kTaps * Scheme::kTaps;
 
  public:
@@ -110,16 +98,20 @@ class Winograd {
     if (P * shape_.n * tiling_.per_image() <= kFewSums)
       return backward_input_of_few_tiles(output_gradient, w, mode, dx);
     const Images dy(output_gradient, shape_.n, output_size());
+    const std::int64_t per_image = tiling_.per_image();
+    const std::int64_t at_once = std::max<std::int64_t>(1, kTilesAtOnce / per_image) * per_image;
+    const WindowGrid grid = tiling_.windows();
+    const Roller roller(grid, {0, kTileFloats, kRow});
     for_each_chunk(kChunkTiles, [&](std::int64_t first, std::int64_t samples) {
-      const std::int64_t tiles = samples * tiling_.per_image();
+      const std::int64_t tiles = samples * per_image;
       const Gradients gradients = transform_gradients(dy, first, samples, cout(), padded(cout()));
       const std::int64_t panels = cin() / kPanel;
       const std::int64_t group = panels_of_task(panels);  // with two, gradients pass by half as often
       const std::int64_t blocks = ceil_div(panels, group);
-      const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(kTilesAtOnce * kPanel);
+      const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(at_once * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
       const auto panels_of = [&](std::int64_t block) { return std::min(group, panels - block * group); };
-      for_each_task(stream_, shape_.nets * blocks, group * (weight_size + product_size),
+      for_each_task(stream_, shape_.nets * blocks, group * (weight_size + product_size) + per_image * kTileFloats,
                     [&](std::int64_t task, std::int64_t next, float* buffer) {
                       const std::int64_t net = task / blocks, block = task % blocks, count = panels_of(block);
                       const std::int64_t channel = block * group * kPanel;
@@ -129,11 +121,11 @@ class Winograd {
                                  panels_of(next % blocks), kTaps * cout(), cin(), P * tiles * cout()};
                       float* weights = buffer;
                       float* products = buffer + group * weight_size;
+                      float* values = products + group * product_size;
                       tiling_.transform_weight_columns(weights_of(w, net, 0) + channel, count, weights, weight_size,
                                                        weight_step);
-                      if (mode == WriteMode::overwrite) tiling_.clear(dx, net, first, samples, channel, count * kPanel);
-                      for (std::int64_t tile = 0; tile < tiles; tile += kTilesAtOnce) {
-                        const std::int64_t rows = std::min(kTilesAtOnce, tiles - tile);
+                      for (std::int64_t tile = 0; tile < tiles; tile += at_once) {
+                        const std::int64_t rows = std::min(at_once, tiles - tile);
                         for (int p = 0; p < P; ++p) {
                           const float* next_rows = p + 1 < P ? gradients.at(net, p + 1, 0, tile) : nullptr;
                           if (tiles > kFewPanels * kPanel && next_rows)
@@ -142,10 +134,15 @@ class Winograd {
                                           {weights + p * weight_step, count, weight_size}, cout(),
                                           {products + p * product_step, kPanel, product_size}, ahead);
                         }
-                        for (std::int64_t row = 0; row < rows; ++row)
+                        for (std::int64_t row = 0; row < rows; ++row) {
+                          const std::int64_t inside = row % per_image;
                           for (std::int64_t i = 0; i < count; ++i)
-                            tiling_.scatter(products + i * product_size + row * kPanel, product_step, net, first,
-                                            tile + row, channel + i * kPanel, dx);
+                            tiling_.transform_tile_gradient(products + i * product_size + row * kPanel, product_step,
+                                                            kPanel, values + inside * kTileFloats + i * kPanel, kRow);
+                          if (inside + 1 == per_image)
+                            roller.roll(values, net, {channel, count * kPanel}, Epilogue{}, mode,
+                                        dx + (net * shape_.n + first + (tile + row) / per_image) * input_size());
+                        }
                       }
                     });
     });
@@ -199,18 +196,21 @@ class Winograd {
   void backward_input_of_few_tiles(const float* output_gradient, const float* w, WriteMode mode, float* dx) {
     const ArenaScope scope(stream_.scratch());
     const Images dy(output_gradient, shape_.n, output_size());
-    const std::int64_t tiles = shape_.n * tiling_.per_image(), panels = cin() / kPanel;
+    const std::int64_t per_image = tiling_.per_image(), tiles = shape_.n * per_image, panels = cin() / kPanel;
     const Gradients gradients = transform_gradients(dy, 0, shape_.n, kSmallTerms, kSmallTerms, kSmallRows);
     const std::int64_t weight_step = kSmallTerms * kPanel, product_step = gradients.tiles * kPanel;
     const SmallProducts sums{P, gradients.tiles, gradients.step, weight_step, product_step};
     const std::int64_t filter_size = kTaps * cin();
     // Channels of two panels are neighbours in memory: with the first come those of the second.
     const std::int64_t group = panels_of_task(panels), groups = ceil_div(panels, group);
-    for_each_task(stream_, shape_.nets * groups, P * (weight_step + product_step),
+    const WindowGrid grid = tiling_.windows();
+    const Roller roller(grid, {0, kTileFloats, kRow});
+    for_each_task(stream_, shape_.nets * groups, P * (weight_step + product_step) + per_image * kTileFloats,
                   [&](std::int64_t task, std::int64_t next, float* weights) {
                     const std::int64_t net = task / groups, begin = task % groups * group;
                     const std::int64_t end = std::min<std::int64_t>(begin + group, panels);
                     float* products = weights + P * weight_step;
+                    float* values = products + P * product_step;
                     Ahead ahead;
                     if (next >= 0)
                       ahead = {weights_of(w, next / groups, 0) + next % groups * group * kPanel, end - begin,
@@ -226,9 +226,14 @@ class Winograd {
                         }
                         add_small_products(gradients.at(net, 0, k / kSmallTerms, 0), weights, products, sums, ahead);
                       }
-                      if (mode == WriteMode::overwrite) tiling_.clear(dx, net, 0, shape_.n, channel, kPanel);
-                      for (std::int64_t tile = 0; tile < tiles; ++tile)
-                        tiling_.scatter(products + tile * kPanel, product_step, net, 0, tile, channel, dx);
+                      for (std::int64_t tile = 0; tile < tiles; ++tile) {
+                        const std::int64_t inside = tile % per_image;
+                        tiling_.transform_tile_gradient(products + tile * kPanel, product_step, kPanel,
+                                                        values + inside * kTileFloats, kRow);
+                        if (inside + 1 == per_image)
+                          roller.roll(values, net, {channel, kPanel}, Epilogue{}, mode,
+                                      dx + (net * shape_.n + tile / per_image) * input_size());
+                      }
                     }
                   });
   }
@@ -331,7 +336,7 @@ class Winograd {
       const std::int64_t net = task / tiles, tile = task % tiles;
       const bool exists = tile < existing;
       tiling_.transform_gradient(dy, tiling_.place(net, first, exists ? tile : 0), exists, block, tiles * row,
-                                 out + net * P * step + tile * row, step);
+                                 out + net * P * step + tile * row, step, tiles > kFewPanels * kPanel);
     });
     return {out, step, tiles, row};
   }
@@ -344,9 +349,7 @@ class Winograd {
 /// Calls body with the Winograd of the shape.
 template <class Body>
 void with_scheme(Stream& stream, const ConvShape& shape, int tile, const Body& body) {
-  if (shape.kind == ConvKind::resize) {
-    body(Winograd<TwoOutputsUpsampled>(stream, shape));
-  } else if (shape.k == 4) {
+  if (shape.k == 4) {
     body(Winograd<ThreeOutputsOfFourTaps>(stream, shape));
   } else if (tile == 2) {
     body(Winograd<TwoOutputs>(stream, shape));
@@ -363,7 +366,6 @@ void with_scheme(Stream& stream, const ConvShape& shape, int tile, const Body& b
 // weights a way through a far cache, so they take the large ones from the start.
 int winograd_tile(const ConvShape& s, ConvPass pass) {
   if (s.cin % kPanel != 0 || s.cout % kPanel != 0) return 0;
-  if (s.kind == ConvKind::resize) return 2;  // fewer products, and transforms that only add
   if (s.kind != ConvKind::direct || s.stride != 1 || s.pad != 1 || s.cin < 64 || s.cout < 64) return 0;
   struct Fewest {
     std::int64_t two, four, three_of_four_taps;  // pixels of output that pay for tiles of that side

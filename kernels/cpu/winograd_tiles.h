@@ -5,28 +5,19 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/conv_shape.h"
+#include "kernels/cpu/axis_map.h"
 
 namespace clade::kernels::cpu {
 
-/// The tiles of an image along one axis; windows begin one pixel before the image.
+/// The tiles of an image along one axis, as windows of the pixels that they read; the first begins one pixel before the
+/// image.
 template <class Scheme>
-class Axis {
+class Axis : public AxisMap {
  public:
   /// `extent` pixels become `outputs`.
   Axis(int extent, int outputs, PadMode mode)
-      : outputs_(outputs), count_((outputs + Scheme::kOutputs - 1) / Scheme::kOutputs) {
-    const int step = Scheme::kUpsamples ? 1 : Scheme::kOutputs;
-    for (int t = 0; t < count_; ++t)
-      for (int i = 0; i < Scheme::kInputs; ++i) {
-        const int position = t * step + i - 1;
-        // What lies further out than the border reaches only outputs that do not exist.
-        sources_.push_back(position > extent ? -1 : padded_index(position, extent, mode));
-      }
-  }
-  int tiles() const { return count_; }
-  /// The kInputs pixels that a tile reads, -1 for a zero.
-  const int* sources(int tile) const { return sources_.data() + tile * Scheme::kInputs; }
+      : AxisMap(extent, Scheme::kInputs, sources_of(extent, outputs, mode)), outputs_(outputs) {}
+  int tiles() const { return windows(); }
   /// Output i of a tile, -1 beyond the edge.
   int output(int tile, int i) const {
     const int position = tile * Scheme::kOutputs + i;
@@ -34,9 +25,18 @@ class Axis {
   }
 
  private:
+  static std::vector<int> sources_of(int extent, int outputs, PadMode mode) {
+    std::vector<int> sources;
+    for (int tile = 0; tile * Scheme::kOutputs < outputs; ++tile)
+      for (int i = 0; i < Scheme::kInputs; ++i) {
+        const int position = tile * Scheme::kStep + i - 1;
+        // What lies further out than the border reaches only outputs that do not exist.
+        sources.push_back(position > extent ? -1 : padded_index(position, extent, mode));
+      }
+    return sources;
+  }
+
   int outputs_;
-  int count_;
-  std::vector<int> sources_;
 };
 
 /// The images [nets, n, h, w, channels] of one array or of several, whose samples are numbered through.

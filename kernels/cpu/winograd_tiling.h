@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Winograd's convolutions read and write, tile by tile: images, filters and their gradients to the P parts of the
-// products, and back. Which products are made of them, and in which order, is in winograd.cpp.
+// products, and back. Which products are made of them, and in which order, is in winograd.cpp and
+// winograd_resampling.cpp.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
 #include "kernels/cpu/epilogue.h"
+#include "kernels/cpu/gemm.h"
 #include "kernels/cpu/panel_product.h"
+#include "kernels/cpu/tile_part.h"
+#include "kernels/cpu/window_grid.h"
 #include "kernels/cpu/winograd_tiles.h"
 #include "kernels/cpu/winograd_transforms.h"
 
@@ -22,9 +26,10 @@ class WinogradTiling {
   static constexpr int M = Scheme::kOutputs;
   static constexpr int K = Scheme::kTaps;
   static constexpr int P = T * T;
+  static constexpr int F = Scheme::kFactors;
   static constexpr std::int64_t kTaps = K * K;
-  // Tiles between a request for the lines of a transform and their stores.
-  static constexpr std::int64_t kTilesAhead = 4;
+  // Between a request for the lines of a transform and their stores: tiles, or vectors of channels of a tile.
+  static constexpr std::int64_t kTilesAhead = 8, kVectorsAhead = 4;
 
  public:
   /// `shape` must outlive the tiling.
@@ -37,6 +42,19 @@ class WinogradTiling {
 
   /// Tiles of an image.
   std::int64_t per_image() const { return per_image_; }
+
+  /// Tiles as windows of all the pixels that they read.
+  WindowGrid windows() const {
+    WindowGrid grid;
+    grid.nets = shape_.nets;
+    grid.n = shape_.n;
+    grid.channels = cin();
+    grid.features = cout();
+    grid.k = I;
+    grid.rows.push_back(rows_);
+    grid.columns.push_back(columns_);
+    return grid;
+  }
 
   struct Place {
     std::int64_t net, sample;
@@ -61,15 +79,17 @@ class WinogradTiling {
         transform(Scheme::kInput, tile, transformed);
         store_parts(transformed, turned[0][i], kPanel * kWideLanes);
       }
-      for (int p = 0; p < P; ++p)
-        for (int part = 0; part < kWideLanes; part += kLanes)
-          for (int half = 0; half < kPanel; half += kLanes) {
-            Lanes block[kLanes];
-            for (int lane = 0; lane < kLanes; ++lane) block[lane] = load(turned[p][half + lane] + part);
-            transpose(block);
-            for (int lane = 0; lane < kLanes; ++lane)
-              store(out + p * step + (channel + part + lane) * kPanel + half, block[lane]);
-          }
+      store_turned(turned, out + channel * kPanel, step);
+    }
+  }
+
+  /// All channels of a tile, parts `step` floats apart.
+  void transform_input_row(const Images& x, const Place& at, float* out, std::int64_t step) const {
+    for (std::int64_t channel = 0; channel < cin(); channel += kWideLanes) {
+      WideLanes tile[I][I], transformed[T][T];
+      load_tile(x, at, channel, tile);
+      transform(Scheme::kInput, tile, transformed);
+      store_parts(transformed, out + channel, step);
     }
   }
 
@@ -90,7 +110,7 @@ class WinogradTiling {
   /// All channels of the output gradient of a tile, in blocks `block_step` apart with parts `step` apart; zeros for a
   /// tile that does not exist.
   void transform_gradient(const Images& dy, const Place& at, bool exists, std::int64_t block, std::int64_t block_step,
-                          float* out, std::int64_t step) const {
+                          float* out, std::int64_t step, bool far) const {
     static constexpr auto kSpread = transpose(Scheme::kOutput);
     const float* image = dy.at(at.net, at.sample);
     for (std::int64_t channel = 0; channel < cout(); channel += kWideLanes) {
@@ -104,6 +124,8 @@ class WinogradTiling {
           outputs[i][j] = !exists || y < 0 || x < 0 ? WideLanes{} : load<WideLanes>(pixel);
         }
       transform(kSpread.value, outputs, transformed);
+      const std::int64_t later = std::min(channel + kVectorsAhead * kWideLanes, cout() - kWideLanes);
+      if (far) prefetch_parts(out + later / block * block_step + later % block, step);
       store_parts(transformed, out + channel / block * block_step + channel % block, step);
     }
   }
@@ -116,10 +138,24 @@ class WinogradTiling {
   /// 16 channels of a filter, parts `step` floats apart.
   void transform_filter(const float* w, float* out, std::int64_t step) const {
     for (int half = 0; half < kPanel; half += kWideLanes) {
-      WideLanes taps[K][K], transformed[T][T];
+      WideLanes taps[K][K], transformed[F][F];
       load_filter(w + half, cin(), taps);
       transform(Scheme::kWeight, taps, transformed);
       store_parts(transformed, out + half, step);
+    }
+  }
+
+  /// 16 filters as a panel [F * F][cin][16 filters].
+  void transform_filter_panel(const float* w, float* out, std::int64_t step) const {
+    alignas(64) float turned[F * F][kPanel][kWideLanes];
+    for (std::int64_t channel = 0; channel < cin(); channel += kWideLanes) {
+      for (std::int64_t i = 0; i < kPanel; ++i) {
+        WideLanes taps[K][K], transformed[F][F];
+        load_filter(w + i * kTaps * cin() + channel, cin(), taps);
+        transform(Scheme::kWeight, taps, transformed);
+        store_parts(transformed, turned[0][i], kPanel * kWideLanes);
+      }
+      store_turned(turned, out + channel * kPanel, step);
     }
   }
 
@@ -166,8 +202,9 @@ class WinogradTiling {
       }
   }
 
-  void write_outputs(float* outputs, std::int64_t count, std::int64_t net, std::int64_t channel, std::int64_t first,
-                     std::int64_t samples, std::int64_t panel, const Epilogue& epilogue, float* y) const {
+  void write_outputs(const float* outputs, std::int64_t count, std::int64_t net, std::int64_t channel,
+                     std::int64_t first, std::int64_t samples, std::int64_t panel, const Epilogue& epilogue,
+                     float* y) const {
     const std::int64_t begin = panel * kPanel;
     const std::int64_t tiles = std::min<std::int64_t>(kPanel, samples * per_image_ - begin);
     for (std::int64_t i = 0; i < tiles; ++i) {
@@ -176,40 +213,72 @@ class WinogradTiling {
       for (int o = 0; o < M * M; ++o) {
         const int row = rows_.output(at.row, o / M), column = columns_.output(at.column, o % M);
         if (row < 0 || column < 0) continue;
-        float* pixel = outputs + (i * M * M + o) * count;
-        epilogue.apply(net, channel, count, pixel);
-        std::copy_n(pixel, count, image + (std::int64_t{row} * shape_.out_w() + column) * cout());
+        const float* from = outputs + (i * M * M + o) * count;
+        float* pixel = image + (std::int64_t{row} * shape_.out_w() + column) * cout();
+        for (std::int64_t j = 0; j < count; j += kWideLanes)
+          store(pixel + j, epilogue.finished(net, channel + j, load<WideLanes>(from + j)));
       }
     }
   }
 
-  /// Zeros in `count` channels of some samples.
-  void clear(float* dx, std::int64_t net, std::int64_t first, std::int64_t samples, std::int64_t channel,
-             std::int64_t count) const {
-    float* pixels = dx + (net * shape_.n + first) * input_size() + channel;
-    for (std::int64_t i = 0; i < samples * shape_.h * shape_.w; ++i) std::fill_n(pixels + i * cin(), count, 0.0f);
+  /// The outputs of a tile, `count` of its channels, from products [P] at `step`.
+  void write_tile(const float* products, std::int64_t step, std::int64_t count, const Place& at, std::int64_t channel,
+                  const Epilogue& epilogue, WriteMode mode, float* y) const {
+    float* image = y + (at.net * shape_.n + at.sample) * output_size() + channel;
+    for (std::int64_t i = 0; i < count; i += kWideLanes) {
+      WideLanes in[T][T], out[M][M];
+      load_parts(products + i, step, in);
+      transform(Scheme::kOutput, in, out);
+      for (int o = 0; o < M * M; ++o) {
+        const int row = rows_.output(at.row, o / M), column = columns_.output(at.column, o % M);
+        float* pixel = image + (std::int64_t{row} * shape_.out_w() + column) * cout() + i;
+        const WideLanes value = epilogue.finished(at.net, channel + i, out[o / M][o % M]);
+        store(pixel, mode == WriteMode::overwrite ? value : load<WideLanes>(pixel) + value);
+      }
+    }
   }
 
-  /// Adds the gradient of a tile, products [P] at `step`, to the pixels it was read from.
-  void scatter(const float* products, std::int64_t step, std::int64_t net, std::int64_t first, std::int64_t tile,
-               std::int64_t channel, float* dx) const {
-    static constexpr auto kSpread = transpose(Scheme::kInput);
-    const Place at = place(net, first, tile);
-    float* image = dx + (at.net * shape_.n + at.sample) * input_size() + channel;
+  /// Part (i, j) of the transformed pixels of a tile.
+  TilePart<I> input_part(int i, int j) const { return {Scheme::kInput[i], Scheme::kInput[j]}; }
+  /// The same of its output gradients.
+  TilePart<M> output_part(int i, int j) const {
+    static constexpr auto kSpread = transpose(Scheme::kOutput);
+    return {kSpread.value[i], kSpread.value[j]};
+  }
+
+  void write_part(const TilePart<I>& part, const Images& x, const Place& at, const Range& channels, float* out,
+                  std::int64_t width, std::int64_t step) const {
+    const float* image = x.at(at.net, at.sample) + channels.first;
     const int* rows = rows_.sources(at.row);
     const int* columns = columns_.sources(at.column);
-    for (int half = 0; half < kPanel; half += kWideLanes) {
+    part.write(
+        [&](int i, int j) {
+          return rows[i] < 0 || columns[j] < 0 ? nullptr
+                                               : image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin();
+        },
+        channels.count, out, width, step);
+  }
+  void write_part(const TilePart<M>& part, const Images& dy, const Place& at, const Range& channels, float* out,
+                  std::int64_t width, std::int64_t step) const {
+    const float* image = dy.at(at.net, at.sample) + channels.first;
+    part.write(
+        [&](int i, int j) {
+          return image +
+                 (std::int64_t{rows_.output(at.row, i)} * shape_.out_w() + columns_.output(at.column, j)) * cout();
+        },
+        channels.count, out, width, step);
+  }
+
+  /// The gradients of the pixels that a tile reads, [I * I] rows `row` floats apart, from `count` products [P] at
+  /// `step`.
+  static void transform_tile_gradient(const float* products, std::int64_t step, std::int64_t count, float* values,
+                                      std::int64_t row) {
+    static constexpr auto kSpread = transpose(Scheme::kInput);
+    for (std::int64_t i = 0; i < count; i += kWideLanes) {
       WideLanes in[T][T], out[I][I];
-      load_parts(products + half, step, in);
+      load_parts(products + i, step, in);
       transform(kSpread.value, in, out);
-#pragma GCC unroll 8
-      for (int i = 0; i < I; ++i)
-#pragma GCC unroll 8
-        for (int j = 0; j < I; ++j) {
-          if (rows[i] < 0 || columns[j] < 0) continue;
-          float* pixel = image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin() + half;
-          store(pixel, load<WideLanes>(pixel) + out[i][j]);
-        }
+      store_parts(out, values + i, row);
     }
   }
 
@@ -217,7 +286,7 @@ class WinogradTiling {
   void gather_weight_gradient(const float* products, std::int64_t step, WriteMode mode, float* dw) const {
     static constexpr auto kGather = transpose(Scheme::kWeight);
     for (int half = 0; half < kPanel; half += kWideLanes) {
-      WideLanes in[T][T], taps[K][K];
+      WideLanes in[F][F], taps[K][K];
       load_parts(products + half, step, in);
       transform(kGather.value, in, taps);
       for (int tap = 0; tap < kTaps; ++tap) {
@@ -233,6 +302,19 @@ class WinogradTiling {
   std::int64_t cout() const { return shape_.cout; }
   std::int64_t input_size() const { return std::int64_t{shape_.h} * shape_.w * cin(); }
   std::int64_t output_size() const { return std::int64_t{shape_.out_h()} * shape_.out_w() * cout(); }
+
+  /// Parts of 16 tiles or filters by channels, to parts by channels by 16 tiles or filters.
+  template <int N>
+  static void store_turned(const float (&turned)[N][kPanel][kWideLanes], float* out, std::int64_t step) {
+    for (int p = 0; p < N; ++p)
+      for (int part = 0; part < kWideLanes; part += kLanes)
+        for (int half = 0; half < kPanel; half += kLanes) {
+          Lanes block[kLanes];
+          for (int lane = 0; lane < kLanes; ++lane) block[lane] = load(turned[p][half + lane] + part);
+          transpose(block);
+          for (int lane = 0; lane < kLanes; ++lane) store(out + p * step + (part + lane) * kPanel + half, block[lane]);
+        }
+  }
 
   /// A vector of channels of the pixels that a tile reads.
   void load_tile(const Images& x, const Place& at, std::int64_t channel, WideLanes (&tile)[I][I]) const {
@@ -251,21 +333,23 @@ class WinogradTiling {
 
   /// Asks for the lines that parts will be stored to. Stores that miss wait for them one after the other.
   static void prefetch_parts(float* to, std::int64_t step) {
-    for (int p = 0; p < P; ++p) __builtin_prefetch(to + p * step, 1);
+    for (int p = 0; p < P; ++p) __builtin_prefetch(to + p * step, 0, 2);
   }
 
   // The parts of a transform, `step` floats apart. Loops that are not unrolled would keep them in memory.
-  static void store_parts(const WideLanes (&parts)[T][T], float* to, std::int64_t step) {
+  template <int N>
+  static void store_parts(const WideLanes (&parts)[N][N], float* to, std::int64_t step) {
 #pragma GCC unroll 8
-    for (int i = 0; i < T; ++i)
+    for (int i = 0; i < N; ++i)
 #pragma GCC unroll 8
-      for (int j = 0; j < T; ++j, to += step) store(to, parts[i][j]);
+      for (int j = 0; j < N; ++j, to += step) store(to, parts[i][j]);
   }
-  static void load_parts(const float* from, std::int64_t step, WideLanes (&parts)[T][T]) {
+  template <int N>
+  static void load_parts(const float* from, std::int64_t step, WideLanes (&parts)[N][N]) {
 #pragma GCC unroll 8
-    for (int i = 0; i < T; ++i)
+    for (int i = 0; i < N; ++i)
 #pragma GCC unroll 8
-      for (int j = 0; j < T; ++j, from += step) parts[i][j] = load<WideLanes>(from);
+      for (int j = 0; j < N; ++j, from += step) parts[i][j] = load<WideLanes>(from);
   }
 
   static void load_filter(const float* w, std::int64_t channels, WideLanes (&filter)[K][K]) {
