@@ -108,7 +108,7 @@ class WinogradTiling {
   }
 
   /// All channels of the output gradient of a tile, in blocks `block_step` apart with parts `step` apart; zeros for a
-  /// tile that does not exist.
+  /// tile that does not exist. `far`: the lines of `out` are in no near cache, and are asked for.
   void transform_gradient(const Images& dy, const Place& at, bool exists, std::int64_t block, std::int64_t block_step,
                           float* out, std::int64_t step, bool far) const {
     static constexpr auto kSpread = transpose(Scheme::kOutput);
@@ -246,6 +246,7 @@ class WinogradTiling {
     return {kSpread.value[i], kSpread.value[j]};
   }
 
+  /// Such a part of some channels of a tile, `width` channels together, `step` floats apart.
   void write_part(const TilePart<I>& part, const Images& x, const Place& at, const Range& channels, float* out,
                   std::int64_t width, std::int64_t step) const {
     const float* image = x.at(at.net, at.sample) + channels.first;
