@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Winograd convolution on the CPU, all schemes, against the definition in double.
 #include <array>
+#include <span>
 #include <string>
 
 #include "kernels/cpu/winograd.h"
@@ -60,86 +61,123 @@ std::vector<ConvShape> resampling_shapes() {
   return list;
 }
 
-// A sum of rounding errors as in the direct product, times what the transforms' matrices amplify them by: those of six
-// products along an axis have factors of up to 8.
-double tolerance(const ConvShape& s, int tile, std::int64_t terms) {
-  const bool six_products = s.k == 4 || (tile == 4 && s.kind == ConvKind::direct);
-  return (six_products ? 8.0 : 1.0) * sum_tolerance(terms);
+/// The kernels under test.
+struct ByTiles {
+  int tile;
+  void forward(Stream& stream, const ConvShape& s, const Floats& x, const Floats& w, const Epilogue& epilogue,
+               Floats& y) const {
+    winograd_forward(stream, s, tile, x.data(), w.data(), epilogue, y.data());
+  }
+  void backward_input(Stream& stream, const ConvShape& s, const Floats& dy, const Floats& w, WriteMode mode,
+                      Floats& dx) const {
+    winograd_backward_input(stream, s, tile, dy.data(), w.data(), mode, dx.data());
+  }
+  void backward_weight(Stream& stream, const ConvShape& s, std::span<const ConvUse> uses, WriteMode mode,
+                       Floats& dw) const {
+    winograd_backward_weight(stream, s, tile, uses, mode, dw.data());
+  }
+};
+struct ByResampling {
+  void forward(Stream& stream, const ConvShape& s, const Floats& x, const Floats& w, const Epilogue& epilogue,
+               Floats& y) const {
+    resampling_forward(stream, s, x.data(), w.data(), epilogue, y.data());
+  }
+  void backward_input(Stream& stream, const ConvShape& s, const Floats& dy, const Floats& w, WriteMode mode,
+                      Floats& dx) const {
+    resampling_backward_input(stream, s, dy.data(), w.data(), mode, dx.data());
+  }
+  void backward_weight(Stream& stream, const ConvShape& s, std::span<const ConvUse> uses, WriteMode mode,
+                       Floats& dw) const {
+    resampling_backward_weight(stream, s, uses, mode, dw.data());
+  }
+};
+
+std::array<ConvUse, 1> use_of(const ConvShape& s, const Floats& x, const Floats& dy) {
+  return {ConvUse{{x.data(), s.input()}, {dy.data(), s.output()}}};
+}
+
+/// All passes against the definition. Errors are those of sums of random signs times `factor`, by which the transforms'
+/// matrices amplify them.
+template <class Way>
+void check_passes(const Way& way, const ConvShape& s, double factor) {
+  ThreadPool pool(2);
+  Stream stream(Device{}, pool);
+  INFO(s.input() << " to " << s.output() << ", taps " << s.k << ", border " << static_cast<int>(s.pad_mode));
+  const Floats x = normal_values(s.input().size(), 1), w = normal_values(s.weight().size(), 2);
+  const Floats bias = normal_values(s.nets * s.cout, 3), dy = normal_values(s.output().size(), 4);
+  const Floats old_dx = normal_values(s.input().size(), 5), old_dw = normal_values(s.weight().size(), 6);
+  Floats scale(bias.size());  // of about the same size, as errors are measured against typical values
+  for (std::size_t i = 0; i < scale.size(); ++i) scale[i] = i % 2 == 0 ? 1.25f : -0.875f;
+
+  Floats y(dy.size(), -7.0f);
+  way.forward(stream, s, x, w, {nullptr, bias.data(), Activation::leaky_relu, s.cout}, y);
+  CHECK(relative_error(y, reference_conv_forward(s, x, w, bias, Activation::leaky_relu)) <
+        factor * sum_tolerance(s.k * s.k * s.cin));
+  way.forward(stream, s, x, w, {scale.data(), nullptr, Activation::none, s.cout}, y);
+  Doubles scaled = reference_conv_forward(s, x, w, {}, Activation::none);
+  const std::size_t channels = static_cast<std::size_t>(s.cout), net = y.size() / static_cast<std::size_t>(s.nets);
+  for (std::size_t i = 0; i < y.size(); ++i) scaled[i] *= scale[i / net * channels + i % channels];
+  CHECK(relative_error(y, scaled) < factor * sum_tolerance(s.k * s.k * s.cin));
+
+  for (WriteMode mode : {WriteMode::overwrite, WriteMode::accumulate}) {
+    const bool adds = mode == WriteMode::accumulate;
+    Doubles expected_dx = reference_conv_backward_input(s, dy, w);
+    Doubles expected_dw = reference_conv_backward_weight(s, x, dy);
+    for (std::size_t i = 0; adds && i < expected_dx.size(); ++i) expected_dx[i] += old_dx[i];
+    for (std::size_t i = 0; adds && i < expected_dw.size(); ++i) expected_dw[i] += old_dw[i];
+    Floats dx = old_dx, dw = old_dw;
+    way.backward_input(stream, s, dy, w, mode, dx);
+    CHECK(relative_error(dx, expected_dx) < factor * sum_tolerance(s.k * s.k * s.cout));
+    way.backward_weight(stream, s, use_of(s, x, dy), mode, dw);
+    CHECK(relative_error(dw, expected_dw) < factor * sum_tolerance(s.n * s.h * s.w));
+  }
+}
+
+template <class Way>
+void check_threads(const Way& way, const ConvShape& s, int threads) {
+  INFO(s.input() << " to " << s.output());
+  const Floats x = normal_values(s.input().size(), 1), w = normal_values(s.weight().size(), 2);
+  const Floats dy = normal_values(s.output().size(), 3);
+  std::vector<Floats> results;
+  for (int count : {1, threads}) {
+    ThreadPool pool(count);
+    Stream stream(Device{}, pool);
+    Floats y(dy.size()), dx(x.size()), dw(w.size());
+    way.forward(stream, s, x, w, Epilogue{}, y);
+    way.backward_input(stream, s, dy, w, WriteMode::overwrite, dx);
+    way.backward_weight(stream, s, use_of(s, x, dy), WriteMode::overwrite, dw);
+    results.insert(results.end(), {y, dx, dw});
+  }
+  for (std::size_t i = 0; i < 3; ++i) CHECK(same_bits(results[i], results[i + 3]));
 }
 
 }  // namespace
 
 TEST_CASE("Winograd convolution and its gradients agree with the definition", "[winograd]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
   const int tile = GENERATE(2, 4);
   for (const ConvShape& s : shapes()) {
-    INFO("tile " << tile << ", " << s.input() << " to " << s.cout << ", border " << static_cast<int>(s.pad_mode));
-    const Floats x = normal_values(s.input().size(), 1), w = normal_values(s.weight().size(), 2);
-    const Floats bias = normal_values(s.nets * s.cout, 3), dy = normal_values(s.output().size(), 4);
-    const Floats old_dx = normal_values(s.input().size(), 5), old_dw = normal_values(s.weight().size(), 6);
-
-    Floats y(dy.size(), -7.0f);
-    const Epilogue epilogue{nullptr, bias.data(), Activation::leaky_relu, s.cout};
-    winograd_forward(stream, s, tile, x.data(), w.data(), epilogue, y.data());
-    CHECK(relative_error(y, reference_conv_forward(s, x, w, bias, Activation::leaky_relu)) <
-          tolerance(s, tile, s.k * s.k * s.cin));
-
-    for (WriteMode mode : {WriteMode::overwrite, WriteMode::accumulate}) {
-      const bool adds = mode == WriteMode::accumulate;
-      Doubles expected_dx = reference_conv_backward_input(s, dy, w);
-      Doubles expected_dw = reference_conv_backward_weight(s, x, dy);
-      for (std::size_t i = 0; adds && i < expected_dx.size(); ++i) expected_dx[i] += old_dx[i];
-      for (std::size_t i = 0; adds && i < expected_dw.size(); ++i) expected_dw[i] += old_dw[i];
-      Floats dx = old_dx, dw = old_dw;
-      winograd_backward_input(stream, s, tile, dy.data(), w.data(), mode, dx.data());
-      CHECK(relative_error(dx, expected_dx) < tolerance(s, tile, s.k * s.k * s.cout));
-      winograd_backward_weight(stream, s, tile, std::array{ConvUse{{x.data(), s.input()}, {dy.data(), s.output()}}},
-                               mode, dw.data());
-      CHECK(relative_error(dw, expected_dw) < tolerance(s, tile, s.n * s.h * s.w));
-    }
+    INFO("tile " << tile);
+    // Matrices of six products along an axis have factors of up to 8.
+    check_passes(ByTiles{tile}, s, s.k == 4 || tile == 4 ? 8.0 : 1.0);
   }
 }
 
+TEST_CASE("Winograd convolution does not depend on the number of threads", "[winograd]") {
+  check_threads(ByTiles{GENERATE(2, 4)}, shape_of(2, 3, 7, 8, 32, 80, PadMode::reflect), 3);
+}
+
 TEST_CASE("Convolutions that halve or double an image agree with the definition with fewer products", "[winograd]") {
-  ThreadPool pool(2);
-  Stream stream(Device{}, pool);
   for (const ConvShape& s : resampling_shapes()) {
-    INFO(s.input() << " to " << s.output() << ", taps " << s.k << ", border " << static_cast<int>(s.pad_mode));
     REQUIRE(resamples(s));
-    const Floats x = normal_values(s.input().size(), 1), w = normal_values(s.weight().size(), 2);
-    const Floats bias = normal_values(s.nets * s.cout, 3), dy = normal_values(s.output().size(), 4);
-    const Floats scale = normal_values(s.nets * s.cout, 5);
-    const Floats old_dx = normal_values(s.input().size(), 6), old_dw = normal_values(s.weight().size(), 7);
-
-    Floats y(dy.size(), -7.0f);
-    resampling_forward(stream, s, x.data(), w.data(), {nullptr, bias.data(), Activation::leaky_relu, s.cout}, y.data());
-    CHECK(relative_error(y, reference_conv_forward(s, x, w, bias, Activation::leaky_relu)) <
-          sum_tolerance(s.k * s.k * s.cin));
-    Floats scaled = y;
-    resampling_forward(stream, s, x.data(), w.data(), {scale.data(), nullptr, Activation::none, s.cout}, scaled.data());
-    Doubles expected = reference_conv_forward(s, x, w, {}, Activation::none);
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      const std::size_t channels = static_cast<std::size_t>(s.cout),
-                        net = i / (expected.size() / static_cast<std::size_t>(s.nets));
-      expected[i] *= scale[net * channels + i % channels];
-    }
-    CHECK(relative_error(scaled, expected) < sum_tolerance(s.k * s.k * s.cin));
-
-    for (WriteMode mode : {WriteMode::overwrite, WriteMode::accumulate}) {
-      const bool adds = mode == WriteMode::accumulate;
-      Doubles expected_dx = reference_conv_backward_input(s, dy, w);
-      Doubles expected_dw = reference_conv_backward_weight(s, x, dy);
-      for (std::size_t i = 0; adds && i < expected_dx.size(); ++i) expected_dx[i] += old_dx[i];
-      for (std::size_t i = 0; adds && i < expected_dw.size(); ++i) expected_dw[i] += old_dw[i];
-      Floats dx = old_dx, dw = old_dw;
-      resampling_backward_input(stream, s, dy.data(), w.data(), mode, dx.data());
-      CHECK(relative_error(dx, expected_dx) < sum_tolerance(s.k * s.k * s.cout));
-      resampling_backward_weight(stream, s, std::array{ConvUse{{x.data(), s.input()}, {dy.data(), s.output()}}}, mode,
-                                 dw.data());
-      CHECK(relative_error(dw, expected_dw) < sum_tolerance(s.n * s.h * s.w));
-    }
+    check_passes(ByResampling{}, s, 1.0);
   }
+}
+
+TEST_CASE("Convolutions that halve or double an image do not depend on the number of threads", "[winograd]") {
+  for (const ConvShape& s :
+       {direct(1, 12, 32, 32, 16, 96, 3, 2, 1, PadMode::reflect), direct(1, 3, 16, 16, 80, 96, 4, 2, 1, PadMode::zero),
+        transposed(2, 3, 8, 8, 64, 48, 1), resize(1, 1, 8, 8, 64, 80)})
+    check_threads(ByResampling{}, s, 5);
 }
 
 TEST_CASE("Uses of a layer that halves or doubles an image add up to its weight gradient", "[winograd]") {
@@ -157,46 +195,6 @@ TEST_CASE("Uses of a layer that halves or doubles an image add up to its weight 
     resampling_backward_weight(stream, all, std::array{use(0), use(1)}, WriteMode::overwrite, dw.data());
     CHECK(relative_error(dw, reference_conv_backward_weight(all, x, dy)) < sum_tolerance(all.n * all.h * all.w));
   }
-}
-
-TEST_CASE("Convolutions that halve or double an image do not depend on the number of threads", "[winograd]") {
-  for (const ConvShape& s :
-       {direct(1, 12, 32, 32, 16, 96, 3, 2, 1, PadMode::reflect), direct(1, 3, 16, 16, 80, 96, 4, 2, 1, PadMode::zero),
-        transposed(2, 3, 8, 8, 64, 48, 1), resize(1, 1, 8, 8, 64, 80)}) {
-    const Floats x = normal_values(s.input().size(), 1), w = normal_values(s.weight().size(), 2);
-    const Floats dy = normal_values(s.output().size(), 3);
-    std::vector<Floats> results;
-    for (int threads : {1, 5}) {
-      ThreadPool pool(threads);
-      Stream stream(Device{}, pool);
-      Floats y(dy.size()), dx(x.size()), dw(w.size());
-      resampling_forward(stream, s, x.data(), w.data(), Epilogue{}, y.data());
-      resampling_backward_input(stream, s, dy.data(), w.data(), WriteMode::overwrite, dx.data());
-      resampling_backward_weight(stream, s, std::array{ConvUse{{x.data(), s.input()}, {dy.data(), s.output()}}},
-                                 WriteMode::overwrite, dw.data());
-      results.insert(results.end(), {y, dx, dw});
-    }
-    for (std::size_t i = 0; i < 3; ++i) CHECK(same_bits(results[i], results[i + 3]));
-  }
-}
-
-TEST_CASE("Winograd convolution does not depend on the number of threads", "[winograd]") {
-  const int tile = GENERATE(2, 4);
-  const ConvShape s = shape_of(2, 3, 7, 8, 32, 80, PadMode::reflect);
-  const Floats x = normal_values(s.input().size(), 1), w = normal_values(s.weight().size(), 2);
-  const Floats dy = normal_values(s.output().size(), 3);
-  std::vector<Floats> results;
-  for (int threads : {1, 3}) {
-    ThreadPool pool(threads);
-    Stream stream(Device{}, pool);
-    Floats y(dy.size()), dx(x.size()), dw(w.size());
-    winograd_forward(stream, s, tile, x.data(), w.data(), Epilogue{}, y.data());
-    winograd_backward_input(stream, s, tile, dy.data(), w.data(), WriteMode::overwrite, dx.data());
-    winograd_backward_weight(stream, s, tile, std::array{ConvUse{{x.data(), s.input()}, {dy.data(), s.output()}}},
-                             WriteMode::overwrite, dw.data());
-    results.insert(results.end(), {y, dx, dw});
-  }
-  for (std::size_t i = 0; i < 3; ++i) CHECK(same_bits(results[i], results[i + 3]));
 }
 
 TEST_CASE("Layers take the Winograd way that is fastest for their pixels", "[winograd]") {
