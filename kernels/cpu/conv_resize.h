@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nearest x2 upsampling, reflect padding 1 and a 3x3 convolution, without the upsampled image: an output pixel reads
 // only 2x2 source pixels, so each of the four output phases is a 2x2 convolution with summed taps (16 products in
-// place of 36). Reflection of the doubled edge repeats the source edge, hence replicate padding.
+// place of 36). Reflection of the doubled edge repeats the source edge, hence replicate padding. Channel counts
+// that are multiples of 16 have a faster way (winograd_resampling.h).
 #pragma once
 
 #include "core/stream.h"

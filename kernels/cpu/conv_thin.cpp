@@ -7,8 +7,8 @@
 
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/loops.h"
-#include "kernels/cpu/tasks.h"
 #include "kernels/cpu/meetings.h"
+#include "kernels/cpu/tasks.h"
 
 namespace clade::kernels::cpu {
 

@@ -8,25 +8,6 @@ namespace clade::kernels::cpu {
 
 namespace {
 
-/// Images of one channel make lines of a few floats, where calling memcpy would cost more than the copy: known lengths
-/// are inlined.
-void copy_line(const float* in, std::int64_t count, float* out) {
-  switch (count) {
-    case 1:
-      *out = *in;
-      break;
-    case 4:
-      std::copy_n(in, 4, out);
-      break;
-    case 7:
-      std::copy_n(in, 7, out);
-      break;
-    default:
-      std::copy_n(in, count, out);
-      break;
-  }
-}
-
 /// Calls body(image of the sample, row, column) for each window of the range.
 template <class Body>
 void for_each_window(const WindowGrid& grid, const float* image, const Range& range, const Body& body) {
@@ -56,7 +37,7 @@ void copy_window(const WindowGrid& grid, std::int64_t phase, const float* image,
     }
     const float* in = image + source_row * grid.image_w() * channels;
     if (columns.contiguous(column)) {
-      copy_line(in + columns.source(column, 0) * channels, line, out);
+      std::copy_n(in + columns.source(column, 0) * channels, line, out);
       continue;
     }
     for (int tap = 0; tap < grid.k; ++tap) {
@@ -64,7 +45,7 @@ void copy_window(const WindowGrid& grid, std::int64_t phase, const float* image,
       if (source < 0) {
         std::fill_n(out + tap * channels, channels, 0.0f);
       } else {
-        copy_line(in + source * channels, channels, out + tap * channels);
+        std::copy_n(in + source * channels, channels, out + tap * channels);
       }
     }
   }
