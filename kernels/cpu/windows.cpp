@@ -83,10 +83,28 @@ Roller::Roller(const WindowGrid& grid, const WindowSteps& steps) : grid_(grid) {
     phases_.push_back({phase * steps.phase,
                        {grid.row_map(phase), grid.grid_w() * steps.window, grid.k * steps.tap},
                        {grid.column_map(phase), steps.window, steps.tap}});
+  if (phases_.size() == 1) {
+    rows_ = pairs_of(phases_[0].rows, grid.image_h());
+    columns_ = pairs_of(phases_[0].columns, grid.image_w());
+  }
+}
+
+std::vector<Roller::Pair> Roller::pairs_of(const Readers& readers, int pixels) {
+  std::vector<Pair> pairs;
+  for (int pixel = 0; pixel < pixels; ++pixel) {
+    const std::span<const std::int64_t> offsets = readers.of(pixel);
+    if (offsets.empty() || offsets.size() > 2) return {};
+    pairs.push_back({offsets.front(), offsets.back(), offsets.size() == 2 ? 1.0f : 0.0f});
+  }
+  return pairs;
 }
 
 void Roller::roll(const float* values, std::int64_t net, const Range& channels, const Epilogue& epilogue,
                   WriteMode mode, float* image) const {
+  if (!rows_.empty() && !columns_.empty() && channels.count % kWideLanes == 0) {
+    roll_pairs(values, net, channels, epilogue, mode, image);
+    return;
+  }
   const bool adds = mode == WriteMode::accumulate;
   for (int row = 0; row < grid_.image_h(); ++row)
     for (int column = 0; column < grid_.image_w(); ++column) {
@@ -105,6 +123,28 @@ void Roller::roll(const float* values, std::int64_t net, const Range& channels, 
       for (; channel + kWideLanes <= channels.count; channel += kWideLanes) sum(channel, WideLanes{});
       for (; channel < channels.count; ++channel) sum(channel, 0.0f);
     }
+}
+
+// Loops over one reader here and two there would end where no processor foretells it.
+void Roller::roll_pairs(const float* values, std::int64_t net, const Range& channels, const Epilogue& epilogue,
+                        WriteMode mode, float* image) const {
+  const bool adds = mode == WriteMode::accumulate;
+  const Epilogue finish = epilogue;  // of its own: what is stored below cannot change it
+  float* out = image + channels.first;
+  for (const Pair& row : rows_) {
+    const float* upper = values + row.first;
+    const float* lower = values + row.second;
+    for (const Pair& column : columns_) {
+      for (std::int64_t i = 0; i < channels.count; i += kWideLanes) {
+        const WideLanes above = load<WideLanes>(upper + column.first + i) + column.weight * load<WideLanes>(upper + column.second + i);
+        const WideLanes below = load<WideLanes>(lower + column.first + i) + column.weight * load<WideLanes>(lower + column.second + i);
+        WideLanes sum = above + row.weight * below;
+        if (adds) sum += load<WideLanes>(out + i);
+        store(out + i, finish.finished(net, channels.first + i, sum));
+      }
+      out += grid_.channels;
+    }
+  }
 }
 
 WindowPanels::WindowPanels(const WindowGrid& grid, std::int64_t phase, const float* image)

@@ -48,8 +48,19 @@ class Roller {
     Readers rows, columns;
   };
 
+  /// One or two readers of a pixel along one axis; the second has weight 0 where there is none.
+  struct Pair {
+    std::int64_t first, second;
+    float weight;
+  };
+  /// Those of all pixels, or none if any pixel has another number of readers.
+  static std::vector<Pair> pairs_of(const Readers& readers, int pixels);
+  void roll_pairs(const float* values, std::int64_t net, const Range& channels, const Epilogue& epilogue,
+                  WriteMode mode, float* image) const;
+
   const WindowGrid& grid_;
   std::vector<Phase> phases_;
+  std::vector<Pair> rows_, columns_;
 };
 
 /// The windows as a right factor: row i of a panel has 16 values of window i, all of one tap, so the channels must be

@@ -286,6 +286,7 @@ class WinogradTiling {
   /// Products [P] at `step` to the taps of 16 input channels.
   void gather_weight_gradient(const float* products, std::int64_t step, WriteMode mode, float* dw) const {
     static constexpr auto kGather = transpose(Scheme::kWeight);
+    for (int tap = 0; tap < kTaps; ++tap) __builtin_prefetch(dw + (4 * kTaps + tap) * cin(), 1, 2);
     for (int half = 0; half < kPanel; half += kWideLanes) {
       WideLanes in[F][F], taps[K][K];
       load_parts(products + half, step, in);
