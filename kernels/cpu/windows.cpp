@@ -136,8 +136,10 @@ void Roller::roll_pairs(const float* values, std::int64_t net, const Range& chan
     const float* lower = values + row.second;
     for (const Pair& column : columns_) {
       for (std::int64_t i = 0; i < channels.count; i += kWideLanes) {
-        const WideLanes above = load<WideLanes>(upper + column.first + i) + column.weight * load<WideLanes>(upper + column.second + i);
-        const WideLanes below = load<WideLanes>(lower + column.first + i) + column.weight * load<WideLanes>(lower + column.second + i);
+        const WideLanes above =
+            load<WideLanes>(upper + column.first + i) + column.weight * load<WideLanes>(upper + column.second + i);
+        const WideLanes below =
+            load<WideLanes>(lower + column.first + i) + column.weight * load<WideLanes>(lower + column.second + i);
         WideLanes sum = above + row.weight * below;
         if (adds) sum += load<WideLanes>(out + i);
         store(out + i, finish.finished(net, channels.first + i, sum));

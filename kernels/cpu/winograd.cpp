@@ -332,11 +332,16 @@ class Winograd {
     const std::int64_t existing = samples * tiling_.per_image(), tiles = ceil_div(existing, multiple) * multiple;
     const std::int64_t step = padded(cout() / block * tiles * row);
     float* out = scratch({shape_.nets, P, step}).data;
-    stream_.pool().parallel_for(shape_.nets * tiles, [&](std::int64_t task) {
-      const std::int64_t net = task / tiles, tile = task % tiles;
-      const bool exists = tile < existing;
-      tiling_.transform_gradient(dy, tiling_.place(net, first, exists ? tile : 0), exists, block, tiles * row,
-                                 out + net * P * step + tile * row, step, tiles > kFewPanels * kPanel);
+    // Neighbours lie in the same pages, and a single tile takes little longer than to hand it to a thread.
+    const bool far = tiles > kFewPanels * kPanel;
+    const std::int64_t share = far ? 4 : 1, shares = ceil_div(tiles, share);
+    stream_.pool().parallel_for(shape_.nets * shares, [&](std::int64_t task) {
+      const std::int64_t net = task / shares, begin = task % shares * share;
+      for (std::int64_t tile = begin; tile < std::min(begin + share, tiles); ++tile) {
+        const bool exists = tile < existing;
+        tiling_.transform_gradient(dy, tiling_.place(net, first, exists ? tile : 0), exists, block, tiles * row,
+                                   out + net * P * step + tile * row, step, far);
+      }
     });
     return {out, step, tiles, row};
   }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "kernels/cpu/epilogue.h"
 #include "kernels/cpu/gemm.h"
@@ -30,6 +31,8 @@ class WinogradTiling {
   static constexpr std::int64_t kTaps = K * K;
   // Between a request for the lines of a transform and their stores: tiles, or vectors of channels of a tile.
   static constexpr std::int64_t kTilesAhead = 8, kVectorsAhead = 4;
+  // The same of weight gradients, whose filters are taken one after the other.
+  static constexpr std::int64_t kFiltersAhead = 4;
 
  public:
   /// `shape` must outlive the tiling.
@@ -38,7 +41,10 @@ class WinogradTiling {
         // Behind upsampling, what a mirrored border reads is the edge pixel itself.
         rows_(shape.h, shape.out_h(), Scheme::kUpsamples ? PadMode::replicate : shape.pad_mode),
         columns_(shape.w, shape.out_w(), Scheme::kUpsamples ? PadMode::replicate : shape.pad_mode),
-        per_image_(std::int64_t{rows_.tiles()} * columns_.tiles()) {}
+        per_image_(std::int64_t{rows_.tiles()} * columns_.tiles()),
+        out_w_(shape.out_w()),
+        row_offsets_(offsets(rows_, shape.w * cin())),
+        column_offsets_(offsets(columns_, cin())) {}
 
   /// Tiles of an image.
   std::int64_t per_image() const { return per_image_; }
@@ -120,7 +126,7 @@ class WinogradTiling {
 #pragma GCC unroll 8
         for (int j = 0; j < M; ++j) {
           const int y = rows_.output(at.row, i), x = columns_.output(at.column, j);
-          const float* pixel = image + (std::int64_t{y} * shape_.out_w() + x) * cout() + channel;
+          const float* pixel = image + (y * out_w_ + x) * cout() + channel;
           outputs[i][j] = !exists || y < 0 || x < 0 ? WideLanes{} : load<WideLanes>(pixel);
         }
       transform(kSpread.value, outputs, transformed);
@@ -214,7 +220,7 @@ class WinogradTiling {
         const int row = rows_.output(at.row, o / M), column = columns_.output(at.column, o % M);
         if (row < 0 || column < 0) continue;
         const float* from = outputs + (i * M * M + o) * count;
-        float* pixel = image + (std::int64_t{row} * shape_.out_w() + column) * cout();
+        float* pixel = image + (row * out_w_ + column) * cout();
         for (std::int64_t j = 0; j < count; j += kWideLanes)
           store(pixel + j, epilogue.finished(net, channel + j, load<WideLanes>(from + j)));
       }
@@ -231,7 +237,7 @@ class WinogradTiling {
       transform(Scheme::kOutput, in, out);
       for (int o = 0; o < M * M; ++o) {
         const int row = rows_.output(at.row, o / M), column = columns_.output(at.column, o % M);
-        float* pixel = image + (std::int64_t{row} * shape_.out_w() + column) * cout() + i;
+        float* pixel = image + (row * out_w_ + column) * cout() + i;
         const WideLanes value = epilogue.finished(at.net, channel + i, out[o / M][o % M]);
         store(pixel, mode == WriteMode::overwrite ? value : load<WideLanes>(pixel) + value);
       }
@@ -264,8 +270,7 @@ class WinogradTiling {
     const float* image = dy.at(at.net, at.sample) + channels.first;
     part.write(
         [&](int i, int j) {
-          return image +
-                 (std::int64_t{rows_.output(at.row, i)} * shape_.out_w() + columns_.output(at.column, j)) * cout();
+          return image + (rows_.output(at.row, i) * out_w_ + columns_.output(at.column, j)) * cout();
         },
         channels.count, out, width, step);
   }
@@ -286,7 +291,7 @@ class WinogradTiling {
   /// Products [P] at `step` to the taps of 16 input channels.
   void gather_weight_gradient(const float* products, std::int64_t step, WriteMode mode, float* dw) const {
     static constexpr auto kGather = transpose(Scheme::kWeight);
-    for (int tap = 0; tap < kTaps; ++tap) __builtin_prefetch(dw + (4 * kTaps + tap) * cin(), 1, 2);
+    for (int tap = 0; tap < kTaps; ++tap) __builtin_prefetch(dw + (kFiltersAhead * kTaps + tap) * cin(), 1, 2);
     for (int half = 0; half < kPanel; half += kWideLanes) {
       WideLanes in[F][F], taps[K][K];
       load_parts(products + half, step, in);
@@ -318,19 +323,24 @@ class WinogradTiling {
         }
   }
 
+  /// Of the pixels that tiles read along an axis, in floats; -1 for zeros.
+  static std::vector<std::int64_t> offsets(const Axis<Scheme>& axis, std::int64_t step) {
+    std::vector<std::int64_t> result;
+    for (int tile = 0; tile < axis.tiles(); ++tile)
+      for (int i = 0; i < I; ++i) result.push_back(axis.sources(tile)[i] < 0 ? -1 : axis.sources(tile)[i] * step);
+    return result;
+  }
+
   /// A vector of channels of the pixels that a tile reads.
   void load_tile(const Images& x, const Place& at, std::int64_t channel, WideLanes (&tile)[I][I]) const {
     const float* image = x.at(at.net, at.sample) + channel;
-    const int* rows = rows_.sources(at.row);
-    const int* columns = columns_.sources(at.column);
+    const std::int64_t* rows = row_offsets_.data() + at.row * I;
+    const std::int64_t* columns = column_offsets_.data() + at.column * I;
 #pragma GCC unroll 8
     for (int i = 0; i < I; ++i)
 #pragma GCC unroll 8
-      for (int j = 0; j < I; ++j) {
-        const bool inside = rows[i] >= 0 && columns[j] >= 0;
-        const float* pixel = image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin();
-        tile[i][j] = inside ? load<WideLanes>(pixel) : WideLanes{};
-      }
+      for (int j = 0; j < I; ++j)
+        tile[i][j] = (rows[i] | columns[j]) < 0 ? WideLanes{} : load<WideLanes>(image + rows[i] + columns[j]);
   }
 
   /// Asks for the lines that parts will be stored to. Stores that miss wait for them one after the other.
@@ -361,6 +371,8 @@ class WinogradTiling {
   const ConvShape& shape_;
   Axis<Scheme> rows_, columns_;
   std::int64_t per_image_;
+  std::int64_t out_w_;  // the shape divides for it
+  std::vector<std::int64_t> row_offsets_, column_offsets_;
 };
 
 }  // namespace clade::kernels::cpu
