@@ -31,7 +31,7 @@ class WinogradTiling {
   static constexpr std::int64_t kTaps = K * K;
   // Between a request for the lines of a transform and their stores: tiles, or vectors of channels of a tile.
   static constexpr std::int64_t kTilesAhead = 8, kVectorsAhead = 4;
-  // The same of weight gradients, whose filters are taken one after the other.
+  // The same of weight gradients, whose filters are taken one after the other; requests past the last do no harm.
   static constexpr std::int64_t kFiltersAhead = 4;
 
  public:
@@ -256,14 +256,10 @@ class WinogradTiling {
   void write_part(const TilePart<I>& part, const Images& x, const Place& at, const Range& channels, float* out,
                   std::int64_t width, std::int64_t step) const {
     const float* image = x.at(at.net, at.sample) + channels.first;
-    const int* rows = rows_.sources(at.row);
-    const int* columns = columns_.sources(at.column);
-    part.write(
-        [&](int i, int j) {
-          return rows[i] < 0 || columns[j] < 0 ? nullptr
-                                               : image + (std::int64_t{rows[i]} * shape_.w + columns[j]) * cin();
-        },
-        channels.count, out, width, step);
+    const std::int64_t* rows = row_offsets_.data() + at.row * I;
+    const std::int64_t* columns = column_offsets_.data() + at.column * I;
+    part.write([&](int i, int j) { return (rows[i] | columns[j]) < 0 ? nullptr : image + rows[i] + columns[j]; },
+               channels.count, out, width, step);
   }
   void write_part(const TilePart<M>& part, const Images& dy, const Place& at, const Range& channels, float* out,
                   std::int64_t width, std::int64_t step) const {
