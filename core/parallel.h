@@ -11,8 +11,10 @@ namespace clade {
 /// Number of threads that `ThreadPool(0)` uses: the processors this process may run on.
 int default_thread_count();
 
-/// Runs loops on `threads` threads, the caller included. Which thread runs which index is not defined, so a loop
-/// body must compute the same result for an index whoever runs it; then results do not depend on the thread count.
+/// Runs loops on `threads` threads, the caller included. Each begins with a share of neighbouring indices, the same in
+/// every loop of as many, so that it finds in its cache what it left there, and then helps others with theirs. Which
+/// thread runs which index is therefore not defined, and a loop body must compute the same result for an index whoever
+/// runs it; then results do not depend on the thread count.
 class ThreadPool {
  public:
   /// threads <= 0 means default_thread_count().
@@ -23,15 +25,30 @@ class ThreadPool {
 
   int size() const { return threads_; }
 
+  /// What a thread is given to do in a loop: an index, the one it takes next if no other thread does, or -1, and its
+  /// own number, less than those of threads and of indices.
+  struct Turn {
+    std::int64_t index, next;
+    int thread;
+  };
+
   /// Calls body(i) once for every i in [0, count). Returns when all are done. If bodies throw, the exception of
   /// the lowest throwing index that was run is rethrown. Not reentrant: a body must not start a loop on the same pool.
   template <class Body>
   void parallel_for(std::int64_t count, const Body& body) {
-    run(count, [](const void* context, std::int64_t i) { (*static_cast<const Body*>(context))(i); }, &body);
+    run(
+        count, [](const void* context, const Turn& turn) { (*static_cast<const Body*>(context))(turn.index); }, &body);
+  }
+
+  /// The same for bodies that ask for more: body(turn).
+  template <class Body>
+  void parallel_turns(std::int64_t count, const Body& body) {
+    run(
+        count, [](const void* context, const Turn& turn) { (*static_cast<const Body*>(context))(turn); }, &body);
   }
 
  private:
-  using Call = void (*)(const void* context, std::int64_t index);
+  using Call = void (*)(const void* context, const Turn& turn);
   void run(std::int64_t count, Call call, const void* context);
 
   struct State;

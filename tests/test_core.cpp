@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <numeric>
 #include <stdexcept>
 #include <thread>
@@ -101,6 +103,44 @@ TEST_CASE("a parallel loop calls every index once", "[core]") {
     }
   }
   CHECK(default_thread_count() >= 1);
+}
+
+TEST_CASE("a thread of a parallel loop knows its number and what it takes next", "[core]") {
+  for (int threads : {1, 4}) {
+    ThreadPool pool(threads);
+    for (std::int64_t count : {1, 3, 100}) {
+      std::mutex mutex;
+      std::vector<ThreadPool::Turn> turns;
+      pool.parallel_turns(count, [&](const ThreadPool::Turn& turn) {
+        std::lock_guard lock(mutex);
+        turns.push_back(turn);
+      });
+      REQUIRE(turns.size() == static_cast<std::size_t>(count));
+      std::int64_t last_of_shares = 0;
+      for (const ThreadPool::Turn& turn : turns) {
+        REQUIRE((turn.thread >= 0 && turn.thread < std::min<std::int64_t>(threads, count)));
+        REQUIRE((turn.next == -1 || turn.next == turn.index + 1));
+        if (turn.next == -1) ++last_of_shares;
+      }
+      CHECK(last_of_shares == std::min<std::int64_t>(threads, count));
+    }
+  }
+}
+
+TEST_CASE("threads of a parallel loop take over the share of one that does not get on", "[core]") {
+  ThreadPool pool(2);
+  std::atomic<int> done = 0;
+  bool taken_over = false;
+  pool.parallel_for(10, [&](std::int64_t i) {
+    if (i == 0) {
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+      while (done < 9 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+      taken_over = done == 9;
+    } else {
+      ++done;
+    }
+  });
+  CHECK(taken_over);
 }
 
 TEST_CASE("an exception in a parallel loop reaches the caller and the pool goes on", "[core]") {

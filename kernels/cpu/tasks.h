@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tasks that share out work by themselves, each thread with memory of its own.
+// Loops whose threads have memory of their own.
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 
 #include "core/stream.h"
@@ -14,14 +13,10 @@ namespace clade::kernels::cpu {
 /// for each thread, from the stream's scratch memory, that stays in its cache.
 template <class Body>
 void for_each_task(Stream& stream, std::int64_t tasks, std::int64_t buffer_size, const Body& body) {
-  const std::int64_t workers = std::min<std::int64_t>(stream.pool().size(), tasks);
-  const View<float> buffers = stream.scratch().view<float>({workers, ceil_div(buffer_size, 64) * 64});
-  std::atomic<std::int64_t> next{0};
-  stream.pool().parallel_for(workers, [&](std::int64_t worker) {
-    for (std::int64_t task = next++; task < tasks; task = next++) {
-      const std::int64_t guess = task + workers < tasks ? task + workers : -1;
-      body(task, guess, buffers.data + worker * buffers.shape[1]);
-    }
+  const std::int64_t threads = std::min<std::int64_t>(stream.pool().size(), tasks);
+  const View<float> buffers = stream.scratch().view<float>({threads, ceil_div(buffer_size, 64) * 64});
+  stream.pool().parallel_turns(tasks, [&](const ThreadPool::Turn& turn) {
+    body(turn.index, turn.next, buffers.data + turn.thread * buffers.shape[1]);
   });
 }
 
