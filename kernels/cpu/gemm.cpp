@@ -112,7 +112,7 @@ void multiply_part(LeftFactor a, std::int64_t rows, const RightFactor& b, std::i
 void multiply(const Matrix& a, const Panels& b, const Range& columns, WriteMode mode, float* c, std::int64_t stride) {
   const std::int64_t rows = a.height();
   const std::int64_t row_step = a.transposed ? 1 : a.stride, k_step = a.transposed ? a.stride : 1;
-  const Blocks sums(b.depth(), Panels::kTerms);
+  const Blocks sums(b.depth(), b.terms());
   alignas(64) float room[Panels::kRoom];
   const std::int64_t first_panel = columns.first / kPanel, panels = ceil_div(columns.count, kPanel);
   const std::int64_t pairs = ceil_div(panels, kPanelsAtOnce);

@@ -48,7 +48,7 @@ struct Matrix {
 /// The right factor of products, in panels of 16 columns (panel_product.h), with zeros beyond the last column.
 class Panels {
  public:
-  /// Terms of sums that are taken at once: two panels of them, 32 KB, stay in a near cache while rows pass by.
+  /// Terms of sums that are taken at once, at most: two panels of them, 32 KB, stay in a near cache while rows pass by.
   static constexpr std::int64_t kTerms = 256;
   static constexpr std::int64_t kRoom = kPanelsAtOnce * kTerms * kPanel;
 
@@ -61,6 +61,8 @@ class Panels {
   virtual ~Panels() = default;
   std::int64_t depth() const { return depth_; }
   std::int64_t columns() const { return columns_; }
+  /// Terms that are best taken at once.
+  virtual std::int64_t terms() const { return kTerms; }
 
   /// In `room` for kRoom floats, or where they are already.
   virtual RightFactor take(const Part& part, float* room) const = 0;
@@ -78,6 +80,9 @@ class Panels {
 class MatrixPanels : public Panels {
  public:
   explicit MatrixPanels(const Matrix& b);
+  /// Each term is a row, and rows are often a power of two apart: the L2 cache has a place for a line of some 200 that
+  /// are 16 KB apart, and those of two parts must stay until they are used.
+  std::int64_t terms() const override { return b_.transposed ? kTerms : 64; }
   RightFactor take(const Part& part, float* room) const override;
   Ahead ahead(const Part& part, std::int64_t work) const override;
 
