@@ -192,7 +192,8 @@ class Winograd {
                   });
   }
 
-  /// The input gradient of a few tiles, in the same way.
+  /// The input gradient of a few tiles, in the same way. The taps of a panel's channels lie in lines a power of two
+  /// apart, of which the L2 cache holds few, so some panels are worked off side by side.
   void backward_input_of_few_tiles(const float* output_gradient, const float* w, WriteMode mode, float* dx) {
     const ArenaScope scope(stream_.scratch());
     const Images dy(output_gradient, shape_.n, output_size());
@@ -200,42 +201,45 @@ class Winograd {
     const Gradients gradients = transform_gradients(dy, 0, shape_.n, kSmallTerms, kSmallTerms, kSmallRows);
     const std::int64_t weight_step = kSmallTerms * kPanel, product_step = gradients.tiles * kPanel;
     const SmallProducts sums{P, gradients.tiles, gradients.step, weight_step, product_step};
-    const std::int64_t filter_size = kTaps * cin();
-    // Channels of two panels are neighbours in memory: with the first come those of the second.
-    const std::int64_t group = panels_of_task(panels), groups = ceil_div(panels, group);
+    const std::int64_t filter_size = kTaps * cin(), group = panels_of_few_tiles(panels),
+                       groups = ceil_div(panels, group);
     const WindowGrid grid = tiling_.windows();
     const Roller roller(grid, {0, kTileFloats, kRow});
-    for_each_task(stream_, shape_.nets * groups, P * (weight_step + product_step) + per_image * kTileFloats,
-                  [&](std::int64_t task, std::int64_t next, float* weights) {
-                    const std::int64_t net = task / groups, begin = task % groups * group;
-                    const std::int64_t end = std::min<std::int64_t>(begin + group, panels);
-                    float* products = weights + P * weight_step;
-                    float* values = products + P * product_step;
-                    Ahead ahead;
-                    if (next >= 0)
-                      ahead = {weights_of(w, next / groups, 0) + next % groups * group * kPanel, end - begin,
-                               kTaps * cout(), cin(), (end - begin) * P * gradients.tiles * cout()};
-                    for (std::int64_t panel = begin; panel < end; ++panel) {
-                      const std::int64_t channel = panel * kPanel;
-                      const float* filters = weights_of(w, net, 0) + channel;
-                      std::fill_n(products, P * product_step, 0.0f);
-                      for (std::int64_t k = 0; k < cout(); k += kSmallTerms) {
-                        for (std::int64_t i = k; i < k + kSmallTerms; ++i) {
-                          tiling_.prefetch_filter(filters + std::min(i + kSmallTerms, cout() - 1) * filter_size, cin());
-                          tiling_.transform_filter(filters + i * filter_size, weights + (i - k) * kPanel, weight_step);
-                        }
-                        add_small_products(gradients.at(net, 0, k / kSmallTerms, 0), weights, products, sums, ahead);
-                      }
-                      for (std::int64_t tile = 0; tile < tiles; ++tile) {
-                        const std::int64_t inside = tile % per_image;
-                        tiling_.transform_tile_gradient(products + tile * kPanel, product_step, kPanel,
-                                                        values + inside * kTileFloats, kRow);
-                        if (inside + 1 == per_image)
-                          roller.roll(values, net, {channel, kPanel}, Epilogue{}, mode,
-                                      dx + (net * shape_.n + tile / per_image) * input_size());
-                      }
-                    }
-                  });
+    for_each_task(
+        stream_, shape_.nets * groups, P * (weight_step + group * product_step) + per_image * kTileFloats,
+        [&](std::int64_t task, std::int64_t next, float* weights) {
+          const std::int64_t net = task / groups, begin = task % groups * group;
+          const std::int64_t count = std::min(group, panels - begin);
+          float* products = weights + P * weight_step;
+          float* values = products + group * P * product_step;
+          std::fill_n(products, count * P * product_step, 0.0f);
+          const float* filters = weights_of(w, net, 0) + begin * kPanel;
+          for (std::int64_t k = 0; k < cout(); k += kSmallTerms, filters += kSmallTerms * filter_size) {
+            const float* following = filters + kSmallTerms * filter_size;
+            if (k + kSmallTerms >= cout())
+              following = next < 0 ? filters : weights_of(w, next / groups, 0) + next % groups * group * kPanel;
+            Ahead ahead(following, count, kSmallTerms * kTaps, cin(), count * P * gradients.tiles * kSmallTerms);
+            for (std::int64_t i = 0; i < count; ++i) {
+              const float* taps = filters + i * kPanel;
+              const float* near = i + 1 < count ? taps + kPanel : following;
+              for (std::int64_t filter = 0; filter < kSmallTerms; ++filter) {
+                tiling_.prefetch_filter(near + filter * filter_size, cin());
+                tiling_.transform_filter(taps + filter * filter_size, weights + filter * kPanel, weight_step);
+              }
+              add_small_products(gradients.at(net, 0, k / kSmallTerms, 0), weights, products + i * P * product_step,
+                                 sums, ahead);
+            }
+          }
+          for (std::int64_t i = 0; i < count; ++i)
+            for (std::int64_t tile = 0; tile < tiles; ++tile) {
+              const std::int64_t inside = tile % per_image;
+              tiling_.transform_tile_gradient(products + i * P * product_step + tile * kPanel, product_step, kPanel,
+                                              values + inside * kTileFloats, kRow);
+              if (inside + 1 == per_image)
+                roller.roll(values, net, {(begin + i) * kPanel, kPanel}, Epilogue{}, mode,
+                            dx + (net * shape_.n + tile / per_image) * input_size());
+            }
+        });
   }
 
   void backward_weight(std::span<const ConvUse> uses, WriteMode mode, float* dw) {
@@ -311,6 +315,13 @@ class Winograd {
   /// Two, where that leaves a task for each thread.
   std::int64_t panels_of_task(std::int64_t panels) const {
     return shape_.nets * panels >= kPanelsAtOnce * stream_.pool().size() ? kPanelsAtOnce : 1;
+  }
+
+  /// Four, where that leaves two tasks for each thread.
+  std::int64_t panels_of_few_tiles(std::int64_t panels) const {
+    std::int64_t group = 4;
+    while (group > 1 && shape_.nets * ceil_div(panels, group) < 2 * stream_.pool().size()) group /= 2;
+    return group;
   }
 
   /// Whether there is a next task whose weights take longer to come than the few products of this one.
