@@ -24,10 +24,11 @@ struct ConvGeometry {
   int output_padding = 0;
 };
 
-/// activation(scale * conv(x, w) + bias); bias and scale [nets, cout]. The scale may be empty. It is a constant here:
-/// where it is made of the weights, whoever made it completes their gradient (models/demodulation_scales.h).
+/// activation(scale * conv(x, w) + bias) + residual; bias and scale [nets, cout]. The scale may be empty. It is a
+/// constant here: where it is made of the weights, whoever made it completes their gradient
+/// (models/demodulation_scales.h). There may be no residual; with one there is no activation.
 Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Activation activation,
-           View<const float> scale = {});
+           View<const float> scale = {}, Var residual = {});
 
 /// activation(instance norm(x)), no affine part, eps 1e-5 (Ulyanov et al. 2016). activation: none, relu, leaky_relu.
 Var instance_norm(Tape& tape, Var x, Activation activation);

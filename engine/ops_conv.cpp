@@ -25,6 +25,9 @@ void conv2d_backward(Tape& tape, const Record& record) {
   const View<const float> w = tape.value(tape.input(record, 1));
   Stream& stream = tape.stream();
   const View<float> dy = tape.output_gradient(record);
+  if (record.input_count == 4)  // first, as the epilogue's way back overwrites dy
+    if (const auto residual = tape.input_gradient(record, 3))
+      CLADE_KERNEL(scale_into)(stream, 1.0f, dy, residual->mode, residual->view);
   const auto bias = tape.input_gradient(record, 2);
   if (bias || attributes.scale || attributes.activation != Activation::none)
     CLADE_KERNEL(epilogue_backward)(stream, attributes.activation, attributes.scale, tape.value(record.output), dy,
@@ -45,7 +48,7 @@ constexpr OpInfo kConv2d{"conv2d", conv2d_backward};
 }  // namespace
 
 Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Activation activation,
-           View<const float> scale) {
+           View<const float> scale, Var residual) {
   const Shape& input = tape.shape(x);
   const Shape& weight = tape.shape(w);
   CLADE_CHECK(input.rank() == 5 && weight.rank() == 5, ErrorCode::internal, "conv2d of ", input, " with weights ", weight);
@@ -74,8 +77,17 @@ Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Act
               channels);
 
   const View<float> y = tape.allocate(shape.output());
-  CLADE_KERNEL(conv_forward)(tape.stream(), shape, tape.value(x), tape.value(w), scale, tape.value(bias), activation, y);
-  return tape.push(kConv2d, std::array{x, w, bias}, y, ConvAttributes{shape, activation, scale});
+  View<const float> added;
+  if (residual) {
+    added = tape.value(residual);
+    // The activation's way back reads it off y.
+    CLADE_CHECK(added.shape == shape.output() && activation == Activation::none, ErrorCode::internal,
+                "conv2d: a residual of ", added.shape, " for ", shape.output());
+  }
+  CLADE_KERNEL(conv_forward)(tape.stream(), shape, tape.value(x), tape.value(w), scale, tape.value(bias), activation,
+                             added, y);
+  const std::array inputs{x, w, bias, residual};
+  return tape.push(kConv2d, std::span(inputs).first(residual ? 4 : 3), y, ConvAttributes{shape, activation, scale});
 }
 
 }  // namespace clade

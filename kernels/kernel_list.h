@@ -7,13 +7,15 @@
 
 // ---- convolution (kernels/cpu/conv*.cpp) ----
 
-/// y = activation(scale * conv(x, w) + bias). scale and bias [nets, cout] may be empty.
+/// y = activation(scale * conv(x, w) + bias) + residual. scale and bias [nets, cout] may be empty, the residual
+/// [output], too.
 void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> w,
-                  View<const float> scale, View<const float> bias, Activation activation, View<float> y);
+                  View<const float> scale, View<const float> bias, Activation activation, View<const float> residual,
+                  View<float> y);
 
-/// The way back through what conv_forward does behind conv: dz = dy * activation'(z), read off y = activation(z); dbias
-/// (=|+=) sum of dz over samples and pixels; dy = scale * dz, which the adjoints of conv take. y and dy are
-/// [nets, n, h, w, c]; scale and dbias [nets, c] may be empty.
+/// The way back through what conv_forward does behind conv, without a residual: dz = dy * activation'(z), read off
+/// y = activation(z); dbias (=|+=) sum of dz over samples and pixels; dy = scale * dz, which the adjoints of conv take.
+/// y and dy are [nets, n, h, w, c]; scale and dbias [nets, c] may be empty.
 void epilogue_backward(Stream& stream, Activation activation, View<const float> scale, View<const float> y,
                        View<float> dy, WriteMode mode, View<float> dbias);
 
@@ -45,6 +47,7 @@ void instance_norm_forward(Stream& stream, float epsilon, Activation activation,
 void instance_norm_backward(Stream& stream, Activation activation, View<const float> x, View<const float> statistics,
                             View<const float> dy, WriteMode mode, View<float> dx);
 
+/// sum = a + b; it may be a or b.
 void add(Stream& stream, View<const float> a, View<const float> b, View<float> sum);
 void fill(Stream& stream, float value, View<float> x);
 /// y (=|+=) factor * x.

@@ -40,13 +40,15 @@ std::optional<OutputDimension> Generator::demodulated(std::size_t index) const {
   return layer.dimension;
 }
 
-Var Generator::apply(Tape& tape, const Weights& weights, std::size_t layer, Var x) const {
+Var Generator::apply(Tape& tape, const Weights& weights, std::size_t layer, Var x, Var residual) const {
   const Layer& l = layers_[layer];
   const Var w = weights.parameters[2 * layer];
   const Var bias = weights.parameters[2 * layer + 1];
-  if (l.normalised && config_.norm == Norm::instance)
-    return instance_norm(tape, conv2d(tape, x, w, bias, l.geometry, Activation::none), l.activation);
-  return conv2d(tape, x, w, bias, l.geometry, l.activation, weights.scales[2 * layer]);
+  if (l.normalised && config_.norm == Norm::instance) {
+    const Var y = instance_norm(tape, conv2d(tape, x, w, bias, l.geometry, Activation::none), l.activation);
+    return residual ? add(tape, residual, y) : y;
+  }
+  return conv2d(tape, x, w, bias, l.geometry, l.activation, weights.scales[2 * layer], residual);
 }
 
 Var Generator::forward(Tape& tape, const Weights& weights, Var x) const {
@@ -59,7 +61,7 @@ Var Generator::forward(Tape& tape, const Weights& weights, Var x) const {
   while (layer < 3) x = apply(tape, weights, layer++, x);
   for (int block = 0; block < config_.residual_blocks; ++block) {
     const Var inner = apply(tape, weights, layer, x);
-    x = add(tape, x, apply(tape, weights, layer + 1, inner));
+    x = apply(tape, weights, layer + 1, inner, x);
     layer += 2;
   }
   while (layer < layers_.size()) x = apply(tape, weights, layer++, x);

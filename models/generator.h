@@ -41,7 +41,7 @@ class Generator {
     OutputDimension dimension;
   };
 
-  Var apply(Tape& tape, const Weights& weights, std::size_t layer, Var x) const;
+  Var apply(Tape& tape, const Weights& weights, std::size_t layer, Var x, Var residual = {}) const;
 
   GeneratorConfig config_;
   std::vector<Layer> layers_;

@@ -14,12 +14,13 @@ namespace {
 constexpr int kHeadLayers = 1;
 constexpr int kBlockLayers = 3;
 
-// Convolution number `index`, which keeps the size of the image.
-Var layer(Tape& tape, const std::vector<Var>& weights, int index, Var x, Activation activation) {
+// Convolution number `index`, which keeps the size of the image, and what is added to it.
+Var layer(Tape& tape, const std::vector<Var>& weights, int index, Var x, Activation activation, Var residual = {}) {
   const auto first = 2 * static_cast<std::size_t>(index);
   const Var weight = weights[first];
   const int k = static_cast<int>(tape.shape(weight)[2]);
-  return conv2d(tape, x, weight, weights[first + 1], {ConvKind::direct, 1, k / 2, PadMode::zero, 0}, activation);
+  return conv2d(tape, x, weight, weights[first + 1], {ConvKind::direct, 1, k / 2, PadMode::zero, 0}, activation, {},
+                residual);
 }
 
 }  // namespace
@@ -60,7 +61,7 @@ Var Wdsr::residual(Tape& tape, const std::vector<Var>& weights, int index, Var x
   const int first = kHeadLayers + kBlockLayers * index;
   const Var wide = layer(tape, weights, first, x, Activation::relu);
   const Var narrow = layer(tape, weights, first + 1, wide, Activation::none);
-  return add(tape, x, layer(tape, weights, first + 2, narrow, Activation::none));
+  return layer(tape, weights, first + 2, narrow, Activation::none, x);
 }
 
 Var Wdsr::tail(Tape& tape, const std::vector<Var>& weights, Var x) const {

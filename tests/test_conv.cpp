@@ -35,7 +35,7 @@ struct Data {
 };
 
 Floats run_forward(Stream& stream, const ConvShape& s, const Floats& x, const Floats& w, const Floats& bias,
-                   Activation activation, int shift = 0, const Floats& scale = {}) {
+                   Activation activation, int shift = 0, const Floats& scale = {}, const Floats& residual = {}) {
   const DeviceArray device_x(stream, s.input(), x, shift), device_w(stream, s.weight(), w, shift);
   const Shape channels{s.nets, s.cout};
   const Floats nothing(static_cast<std::size_t>(channels.size()));
@@ -44,7 +44,10 @@ Floats run_forward(Stream& stream, const ConvShape& s, const Floats& x, const Fl
   DeviceArray<float> y(stream, s.output(), shift);
   const View<const float> bias_view = bias.empty() ? View<const float>() : device_bias;
   const View<const float> scale_view = scale.empty() ? View<const float>() : device_scale;
-  CLADE_KERNEL(conv_forward)(stream, s, device_x, device_w, scale_view, bias_view, activation, y);
+  const DeviceArray device_residual(
+      stream, s.output(), residual.empty() ? Floats(static_cast<std::size_t>(s.output().size())) : residual, shift);
+  const View<const float> residual_view = residual.empty() ? View<const float>() : device_residual;
+  CLADE_KERNEL(conv_forward)(stream, s, device_x, device_w, scale_view, bias_view, activation, residual_view, y);
   return y.values();
 }
 
@@ -184,6 +187,9 @@ TEST_CASE("Convolution of small whole numbers is exact, onto what is there as we
     const Floats dy = integer_values(s.output().size(), 3);
     CHECK(same_bits(run_forward(stream, s, x, w, {}, Activation::none),
                     to_float(reference_conv_forward(s, x, w, {}, Activation::none))));
+    const Floats residual = integer_values(s.output().size(), 6);
+    CHECK(same_bits(run_forward(stream, s, x, w, {}, Activation::relu, 0, {}, residual),
+                    sum(to_float(reference_conv_forward(s, x, w, {}, Activation::relu)), residual)));
 
     const DeviceArray device_x(stream, s.input(), x), device_w(stream, s.weight(), w);
     const DeviceArray device_dy(stream, s.output(), dy);

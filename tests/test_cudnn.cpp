@@ -36,7 +36,7 @@ class Comparison {
 
   void forward() {
     DeviceArray<float> ours(stream_, shape_.output()), theirs(stream_, shape_.output());
-    cuda::conv_forward(stream_, shape_, x_, w_, {}, {}, Activation::none, ours);
+    cuda::conv_forward(stream_, shape_, x_, w_, {}, {}, Activation::none, {}, ours);
     cudnn::Convolution(stream_, shape_, cudnn::Pass::forward).run(x_, w_, theirs);
     compare(ours, theirs, std::int64_t{shape_.k} * shape_.k * shape_.cin);
   }

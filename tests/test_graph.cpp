@@ -156,7 +156,8 @@ struct Training {
 
   void step() {
     CLADE_KERNEL(take_pairs)(stream, control, data_x, data_y, x, y);
-    CLADE_KERNEL(conv_forward)(stream, shape, x, w, scale, View<const float>(), Activation::tanh, out);
+    CLADE_KERNEL(conv_forward)(stream, shape, x, w, scale, View<const float>(), Activation::tanh, View<const float>(),
+                               out);
     CLADE_KERNEL(pool_exchange)(stream, PoolRule{3, 5}, control, out, pool, shown);
     CLADE_KERNEL(l1_forward)(stream, shown, y, loss);
     CLADE_KERNEL(l1_backward)(stream, out, y, one, WriteMode::overwrite, dout);

@@ -67,6 +67,25 @@ TEST_CASE("conv2d: a scale of the outputs is a constant", "[tape]") {
         tensors(stream, {{2, 1, 4, 5, 2}, {2, 3, 3, 3, 2}, {2, 3}}, 0.5));
 }
 
+TEST_CASE("conv2d: gradients of a residual, also where it is the input", "[tape]") {
+  ON_EVERY_DEVICE(stream);
+  const Tensor scale = random_tensor(stream, {2, 3}, 9);
+  const ConvGeometry geometry{ConvKind::direct, 1, 1, PadMode::reflect, 0};
+  check_gradients(
+      stream,
+      [&](Tape& tape, const std::vector<Var>& v) {
+        return conv2d(tape, v[0], v[1], v[2], geometry, Activation::none, scale.view(), v[3]);
+      },
+      tensors(stream, {{2, 1, 4, 5, 2}, {2, 3, 3, 3, 2}, {2, 3}, {2, 1, 4, 5, 3}}, 0.5));
+  check_gradients(
+      stream,
+      [&](Tape& tape, const std::vector<Var>& v) {
+        const Var inner = conv2d(tape, v[0], v[1], v[2], geometry, Activation::tanh);
+        return conv2d(tape, inner, v[1], v[2], geometry, Activation::none, scale.view(), inner);
+      },
+      tensors(stream, {{2, 1, 4, 5, 3}, {2, 3, 3, 3, 3}, {2, 3}}, 0.5));
+}
+
 TEST_CASE("instance_norm, add, slice and stack: gradients", "[tape]") {
   ON_EVERY_DEVICE(stream);
   SECTION("instance_norm") {

@@ -118,6 +118,9 @@ void check_passes(const Way& way, const ConvShape& s, double factor) {
   const std::size_t channels = static_cast<std::size_t>(s.cout), net = y.size() / static_cast<std::size_t>(s.nets);
   for (std::size_t i = 0; i < y.size(); ++i) scaled[i] *= scale[i / net * channels + i % channels];
   CHECK(relative_error(y, scaled) < factor * sum_tolerance(s.k * s.k * s.cin));
+  way.forward(stream, s, x, w, {scale.data(), nullptr, Activation::none, s.cout, dy.data(), y.data()}, y);
+  for (std::size_t i = 0; i < y.size(); ++i) scaled[i] += dy[i];
+  CHECK(relative_error(y, scaled) < factor * sum_tolerance(s.k * s.k * s.cin));
 
   for (WriteMode mode : {WriteMode::overwrite, WriteMode::accumulate}) {
     const bool adds = mode == WriteMode::accumulate;

@@ -36,7 +36,9 @@ Launch prepare(Operands& operands, const ConvShape& s, ConvPass pass) {
       const View<float> x = operands.random(s.input()), w = operands.random(s.weight()),
                         scale = operands.random({s.nets, s.cout}), bias = operands.random({s.nets, s.cout}),
                         y = operands.output(s.output());
-      return [=, &stream] { CLADE_KERNEL(conv_forward)(stream, s, x, w, scale, bias, Activation::relu, y); };
+      return [=, &stream] {
+        CLADE_KERNEL(conv_forward)(stream, s, x, w, scale, bias, Activation::relu, View<const float>(), y);
+      };
     }
     case ConvPass::backward_input: {
       const View<float> dy = operands.random(s.output()), w = operands.random(s.weight()),

@@ -29,6 +29,11 @@ WindowGrid make_grid(const ConvShape& shape) {
   return grid;
 }
 
+/// Whether the forward pass finishes outputs elsewhere than in their place.
+bool passes_outputs_on(const ConvShape& shape) {
+  return is_thin(shape) || (shape.kind == ConvKind::resize && !resamples_faster(shape, ConvPass::forward));
+}
+
 void backward_weight_of_use(Stream& stream, const ConvShape& shape, const float* x, const float* dy, WriteMode mode,
                             float* dw) {
   if (is_thin(shape)) return thin_backward_weight(stream, shape, x, dy, mode, dw);
@@ -45,8 +50,14 @@ void backward_weight_of_use(Stream& stream, const ConvShape& shape, const float*
 }  // namespace
 
 void conv_forward(Stream& stream, const ConvShape& shape, View<const float> x, View<const float> w,
-                  View<const float> scale, View<const float> bias, Activation activation, View<float> y) {
-  const Epilogue epilogue{scale.data, bias.data, activation, shape.cout};
+                  View<const float> scale, View<const float> bias, Activation activation, View<const float> residual,
+                  View<float> y) {
+  if (residual && passes_outputs_on(shape)) {
+    conv_forward(stream, shape, x, w, scale, bias, activation, {}, y);
+    add(stream, y, residual, y);
+    return;
+  }
+  const Epilogue epilogue{scale.data, bias.data, activation, shape.cout, residual.data, y.data};
   if (is_thin(shape)) return thin_forward(stream, shape, x.data, w.data, epilogue, y.data);
   if (resamples_faster(shape, ConvPass::forward))
     return resampling_forward(stream, shape, x.data, w.data, epilogue, y.data);

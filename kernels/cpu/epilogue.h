@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scale, bias and activation, applied to a piece of the output while it is still in the cache.
+// Scale, bias, activation and residual, applied to a piece of the output while it is still in the cache.
 #pragma once
 
 #include <algorithm>
@@ -52,8 +52,10 @@ struct Epilogue {
   const float* bias = nullptr;   ///< as well
   Activation activation = Activation::none;
   std::int64_t channels = 0;
+  const float* residual = nullptr;  ///< what is added to the outputs, laid out like them, or null
+  const float* outputs = nullptr;   ///< where the outputs begin, if there is a residual
 
-  /// Finishes `count` channels of one pixel of a net, from channel `first` on.
+  /// Finishes `count` channels of one pixel of a net, from channel `first` on, in their place.
   void apply(std::int64_t net, std::int64_t first, std::int64_t count, float* z) const {
     if (scale) {
       const float* s = scale + net * channels + first;
@@ -64,15 +66,21 @@ struct Epilogue {
       for (std::int64_t i = 0; i < count; ++i) z[i] += b[i];
     }
     activate(activation, z, count);
+    if (residual) {
+      const float* r = residual + (z - outputs);
+      for (std::int64_t i = 0; i < count; ++i) z[i] += r[i];
+    }
   }
 
-  /// The same for one channel, or a vector of them.
+  /// The same for one channel, or a vector of them, whose place is `at`.
   template <class Value>
-  Value finished(std::int64_t net, std::int64_t first, Value z) const {
+  Value finished(std::int64_t net, std::int64_t first, Value z, const float* at) const {
     const std::int64_t channel = net * channels + first;
     if (scale) z = z * load<Value>(scale + channel);
     if (bias) z += load<Value>(bias + channel);
-    return activated(activation, z);
+    z = activated(activation, z);
+    if (residual) z += load<Value>(residual + (at - outputs));
+    return z;
   }
 };
 

@@ -117,7 +117,7 @@ void Roller::roll(const float* values, std::int64_t net, const Range& channels, 
           for (const std::int64_t vertical : phase.rows.of(row))
             for (const std::int64_t horizontal : phase.columns.of(column))
               total += load<Value>(values + phase.offset + vertical + horizontal + channel);
-        store(out + channel, epilogue.finished(net, channels.first + channel, total));
+        store(out + channel, epilogue.finished(net, channels.first + channel, total, out + channel));
       };
       std::int64_t channel = 0;
       for (; channel + kWideLanes <= channels.count; channel += kWideLanes) sum(channel, WideLanes{});
@@ -142,7 +142,7 @@ void Roller::roll_pairs(const float* values, std::int64_t net, const Range& chan
             load<WideLanes>(lower + column.first + i) + column.weight * load<WideLanes>(lower + column.second + i);
         WideLanes sum = above + row.weight * below;
         if (adds) sum += load<WideLanes>(out + i);
-        store(out + i, finish.finished(net, channels.first + i, sum));
+        store(out + i, finish.finished(net, channels.first + i, sum, out + i));
       }
       out += grid_.channels;
     }

@@ -222,7 +222,7 @@ class WinogradTiling {
         const float* from = outputs + (i * M * M + o) * count;
         float* pixel = image + (row * out_w_ + column) * cout();
         for (std::int64_t j = 0; j < count; j += kWideLanes)
-          store(pixel + j, epilogue.finished(net, channel + j, load<WideLanes>(from + j)));
+          store(pixel + j, epilogue.finished(net, channel + j, load<WideLanes>(from + j), pixel + j));
       }
     }
   }
@@ -238,7 +238,7 @@ class WinogradTiling {
       for (int o = 0; o < M * M; ++o) {
         const int row = rows_.output(at.row, o / M), column = columns_.output(at.column, o % M);
         float* pixel = image + (row * out_w_ + column) * cout() + i;
-        const WideLanes value = epilogue.finished(at.net, channel + i, out[o / M][o % M]);
+        const WideLanes value = epilogue.finished(at.net, channel + i, out[o / M][o % M], pixel);
         store(pixel, mode == WriteMode::overwrite ? value : load<WideLanes>(pixel) + value);
       }
     }

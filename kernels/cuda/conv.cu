@@ -61,8 +61,13 @@ void run_gemm(Stream& stream, Gemm gemm, int nets, bool depth_fastest) {
 }
 
 void conv_forward(Stream& stream, const ConvShape& s, View<const float> x, View<const float> w, View<const float> scale,
-                  View<const float> bias, Activation activation, View<float> y) {
-  const Epilogue epilogue{scale.data, bias.data, activation};
+                  View<const float> bias, Activation activation, View<const float> residual, View<float> y) {
+  if (residual && is_thin(s)) {
+    conv_forward(stream, s, x, w, scale, bias, activation, {}, y);
+    add(stream, y, residual, y);
+    return;
+  }
+  const Epilogue epilogue{scale.data, bias.data, activation, residual.data};
   if (is_thin(s)) return thin_forward(stream, s, x.data, w.data, epilogue, y.data);
   if (s.kind == ConvKind::resize) return resize_forward(stream, s, x.data, w.data, epilogue, y.data);
   const bool transposed = s.kind == ConvKind::transposed;

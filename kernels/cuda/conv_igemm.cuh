@@ -346,7 +346,9 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads > 128 ? 1 : 2) 
         for (int i = 0; i < 2; ++i) {
           const int channel = first_column + warp_column + c * 8 + 2 * inside_group + i;
           if (channel >= p.out_channels) continue;
-          write(p.mode, p.epilogue.apply(net * p.out_channels + channel, sums[m][c][2 * half + i]), to + channel);
+          float value = p.epilogue.apply(net * p.out_channels + channel, sums[m][c][2 * half + i]);
+          if (p.epilogue.residual != nullptr) value += p.epilogue.residual[to + channel - p.out];
+          write(p.mode, value, to + channel);
         }
     }
 }
