@@ -22,6 +22,8 @@ namespace {
 constexpr std::int64_t kChunkTiles = 256;
 // Tiles times products of a chunk in gradients of weights: those of a block of filters stay in the L2 cache of a core.
 constexpr std::int64_t kGradientProducts = 96 * 36;
+// Panels of tiles for which a thread transforms weights that another one transforms as well.
+constexpr std::int64_t kFewestPanels = 4;
 // Panels of tiles that stay in a near cache from one task to the next. More are asked for, part by part, during the
 // products of the part before; with fewer, it is the weights that take longer to come than the products with them.
 constexpr std::int64_t kFewPanels = 2;
@@ -58,14 +60,20 @@ class Winograd {
                          product_step = padded(kBlock * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
       const std::int64_t output_size = kPanel * M * M * kBlock;
-      for_each_task(stream_, shape_.nets * blocks, weight_size + kPanelsAtOnce * product_size + output_size,
+      // Tiles of its own for each thread, if they are enough to pay for weights of their own.
+      const std::int64_t most = std::max<std::int64_t>(1, panels / kFewestPanels);
+      const Blocks parts(panels, ceil_div(panels, std::min(most, ceil_div(stream_.pool().size(), shape_.nets))), 1);
+      for_each_task(stream_, shape_.nets * parts.count() * blocks,
+                    weight_size + kPanelsAtOnce * product_size + output_size,
                     [&](std::int64_t task, std::int64_t next, float* buffer) {
-                      const std::int64_t net = task / blocks, channel = task % blocks * kBlock;
+                      const std::int64_t channel = task % blocks * kBlock, net = task / blocks / parts.count();
+                      const Range part = parts.range(task / blocks % parts.count());
                       Ahead ahead;
                       if (waits_for_weights(panels, next)) {
                         const std::int64_t next_channel = next % blocks * kBlock;
                         const std::int64_t filters = std::min(kBlock, cout() - next_channel);
-                        ahead = {weights_of(w, next / blocks, next_channel), filters * kTaps * cin() / kCacheLine, 1, 0,
+                        ahead = {weights_of(w, next / blocks / parts.count(), next_channel),
+                                 filters * kTaps * cin() / kCacheLine, 1, 0,
                                  P * ceil_div(panels, kPanelsAtOnce) * kBlock * cin()};
                       }
                       const std::int64_t count = std::min(kBlock, cout() - channel);
@@ -73,8 +81,9 @@ class Winograd {
                       float* products = buffer + weight_size;
                       float* outputs = products + kPanelsAtOnce * product_size;
                       tiling_.transform_weights(weights_of(w, net, channel), count, weights, weight_step, row);
-                      for (std::int64_t panel = 0; panel < panels; panel += kPanelsAtOnce) {
-                        const std::int64_t group = std::min<std::int64_t>(kPanelsAtOnce, panels - panel);
+                      const std::int64_t end = part.first + part.count;
+                      for (std::int64_t panel = part.first; panel < end; panel += kPanelsAtOnce) {
+                        const std::int64_t group = std::min<std::int64_t>(kPanelsAtOnce, end - panel);
                         const float* input = inputs.data + (net * panels + panel) * P * input_step;
                         for (int p = 0; p < P; ++p) {
                           const bool last = p + 1 == P;
