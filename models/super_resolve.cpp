@@ -25,7 +25,8 @@ std::int64_t activation_count(const GeneratorConfig& config, std::int64_t pixels
   const std::int64_t c = config.base_channels;
   const std::int64_t norms = config.norm == Norm::instance ? 2 : 1;
   const std::int64_t ends = 2 * c * pixels + 2 * (2 * c) * pixels / 4 + 4 * c * pixels / 16;
-  const std::int64_t residual = config.residual_blocks * (2 * norms + 1) * 4 * c * pixels / 16;
+  // A norm keeps the sum behind a block from the convolution before it.
+  const std::int64_t residual = config.residual_blocks * (config.norm == Norm::instance ? 5 : 2) * 4 * c * pixels / 16;
   return norms * ends + residual + 2 * pixels;
 }
 
@@ -134,7 +135,7 @@ PatchGrid patch_grid(const SuperResolvePlan& plan) {
 // Counts what is alive at once. Compared with what was used: docs/reliability.md.
 std::int64_t peak_memory(const SuperResolvePlan& plan, const Geometry& acquired, const PatchGrid& grid,
                          const GeneratorConfig& config) {
-  constexpr std::int64_t kProgram = std::int64_t{16} << 20;  // code, stacks, workspace of small networks
+  constexpr std::int64_t kProgram = std::int64_t{12} << 20;  // code, stacks, workspace of small networks
   const std::int64_t pixels = std::int64_t{plan.patch} * plan.patch;
   // The spline coefficients; for back-projection also the acquisition, its difference from the result, and the
   // coefficients of that.
@@ -148,7 +149,7 @@ std::int64_t peak_memory(const SuperResolvePlan& plan, const Geometry& acquired,
   const std::int64_t applying =
       acquisitions * acquired.voxel_count() + results * plan.grid.voxel_count() + slab + network;
   const std::int64_t preparing = 2 * acquired.voxel_count();
-  // Weights as they are and as the convolutions see them.
+  // Weights, and what convolutions make of them.
   const std::int64_t floats = std::max(applying, preparing) + 2 * weight_count(config);
   return floats * static_cast<std::int64_t>(sizeof(float)) + kProgram;
 }
