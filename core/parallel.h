@@ -12,7 +12,7 @@ namespace clade {
 int default_thread_count();
 
 /// Runs loops on `threads` threads, the caller included. Each begins with a share of neighbouring indices, the same in
-/// every loop of as many, so that it finds in its cache what it left there, and then helps others with theirs. Which
+/// every loop of as many indices, so that it finds in its cache what it left there, and then helps others. Which
 /// thread runs which index is therefore not defined, and a loop body must compute the same result for an index whoever
 /// runs it; then results do not depend on the thread count.
 class ThreadPool {
@@ -25,8 +25,8 @@ class ThreadPool {
 
   int size() const { return threads_; }
 
-  /// What a thread is given to do in a loop: an index, the one it takes next if no other thread does, or -1, and its
-  /// own number, less than those of threads and of indices.
+  /// What a thread is given to do in a loop: an index, the next one of the same share, which it takes next if no other
+  /// thread does, or -1 if there is none, and the thread's number, less than those of threads and of indices.
   struct Turn {
     std::int64_t index, next;
     int thread;
@@ -36,15 +36,13 @@ class ThreadPool {
   /// the lowest throwing index that was run is rethrown. Not reentrant: a body must not start a loop on the same pool.
   template <class Body>
   void parallel_for(std::int64_t count, const Body& body) {
-    run(
-        count, [](const void* context, const Turn& turn) { (*static_cast<const Body*>(context))(turn.index); }, &body);
+    run(count, [](const void* context, const Turn& turn) { (*static_cast<const Body*>(context))(turn.index); }, &body);
   }
 
   /// The same for bodies that ask for more: body(turn).
   template <class Body>
   void parallel_turns(std::int64_t count, const Body& body) {
-    run(
-        count, [](const void* context, const Turn& turn) { (*static_cast<const Body*>(context))(turn); }, &body);
+    run(count, [](const void* context, const Turn& turn) { (*static_cast<const Body*>(context))(turn); }, &body);
   }
 
  private:

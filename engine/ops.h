@@ -26,7 +26,7 @@ struct ConvGeometry {
 
 /// activation(scale * conv(x, w) + bias) + residual; bias and scale [nets, cout]. The scale may be empty. It is a
 /// constant here: where it is made of the weights, whoever made it completes their gradient
-/// (models/demodulation_scales.h). There may be no residual; with one there is no activation.
+/// (models/demodulation_scales.h). The residual may be empty; it excludes an activation.
 Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Activation activation,
            View<const float> scale = {}, Var residual = {});
 

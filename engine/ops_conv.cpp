@@ -80,9 +80,10 @@ Var conv2d(Tape& tape, Var x, Var w, Var bias, const ConvGeometry& geometry, Act
   View<const float> added;
   if (residual) {
     added = tape.value(residual);
-    // The activation's way back reads it off y.
-    CLADE_CHECK(added.shape == shape.output() && activation == Activation::none, ErrorCode::internal,
-                "conv2d: a residual of ", added.shape, " for ", shape.output());
+    CLADE_CHECK(added.shape == shape.output(), ErrorCode::internal, "conv2d: a residual of ", added.shape, " for ",
+                shape.output());
+    CLADE_CHECK(activation == Activation::none, ErrorCode::internal,
+                "conv2d: an activation before a residual, whose way back would be read off its output");
   }
   CLADE_KERNEL(conv_forward)(tape.stream(), shape, tape.value(x), tape.value(w), scale, tape.value(bias), activation,
                              added, y);

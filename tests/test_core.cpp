@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -125,6 +126,22 @@ TEST_CASE("a thread of a parallel loop knows its number and what it takes next",
       CHECK(last_of_shares == std::min<std::int64_t>(threads, count));
     }
   }
+}
+
+TEST_CASE("threads of a parallel loop begin with neighbouring shares", "[core]") {
+  constexpr int kThreads = 4;
+  ThreadPool pool(kThreads);
+  std::array<std::atomic<std::int64_t>, kThreads> first;
+  for (auto& index : first) index = -1;
+  pool.parallel_turns(100, [&](const ThreadPool::Turn& turn) {
+    std::atomic<std::int64_t>& mine = first[static_cast<std::size_t>(turn.thread)];
+    if (mine >= 0) return;
+    mine = turn.index;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    const auto begun = [&] { return std::all_of(first.begin(), first.end(), [](const auto& i) { return i >= 0; }); };
+    while (!begun() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  });
+  for (std::int64_t thread = 0; thread < kThreads; ++thread) CHECK(first[static_cast<std::size_t>(thread)] == 25 * thread);
 }
 
 TEST_CASE("threads of a parallel loop take over the share of one that does not get on", "[core]") {

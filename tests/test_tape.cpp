@@ -305,6 +305,13 @@ TEST_CASE("ops say which shapes do not fit", "[tape]") {
                bias(stream, {1, 1});
   const Var vx = tape.constant(x.view()), vw = tape.constant(w.view()), vb = tape.constant(bias.view());
   CHECK_THROWS_AS(conv2d(tape, vx, vw, vb, {}, Activation::none), Error);
+  const Tensor fitting = random_tensor(stream, {1, 1, 3, 3, 2}, 3);
+  const Var vf = tape.constant(fitting.view()), residual = tape.constant(tape.value(vx));
+  const ConvGeometry point{ConvKind::direct, 1, 1, PadMode::zero, 0};
+  CHECK_NOTHROW(conv2d(tape, vx, vf, vb, point, Activation::tanh));
+  CHECK_THROWS_AS(conv2d(tape, vx, vf, vb, point, Activation::none, {}, residual), Error);
+  const Var same = conv2d(tape, vx, vf, vb, point, Activation::none);
+  CHECK_THROWS_AS(conv2d(tape, vx, vf, vb, point, Activation::tanh, {}, same), Error);
   CHECK_THROWS_AS(add(tape, vx, vw), Error);
   CHECK_THROWS_AS(slice(tape, vx, 0, 1, 1), Error);
   CHECK_THROWS_AS(tape.backward(vx, std::array{vx}), Error);

@@ -168,8 +168,10 @@ TEST_CASE("Winograd convolution and its gradients agree with the definition", "[
 TEST_CASE("Winograd convolution does not depend on the number of threads", "[winograd]") {
   const int tile = GENERATE(2, 4);
   check_threads(ByTiles{tile}, shape_of(2, 3, 7, 8, 32, 80, PadMode::reflect), 3);
-  // So many tiles that threads share them out.
+  // So many tiles that threads share them out; groups of panels with a rest.
   check_threads(ByTiles{tile}, shape_of(1, 9, 16, 15, 16, 48, PadMode::reflect), 3);
+  check_threads(ByTiles{tile}, shape_of(2, 9, 16, 15, 16, 48, PadMode::reflect), 5);
+  check_threads(ByTiles{tile}, shape_of(1, 1, 8, 8, 112, 64, PadMode::reflect), 3);
 }
 
 TEST_CASE("Convolutions that halve or double an image agree with the definition with fewer products", "[winograd]") {

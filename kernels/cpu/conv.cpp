@@ -29,7 +29,7 @@ WindowGrid make_grid(const ConvShape& shape) {
   return grid;
 }
 
-/// Whether the forward pass finishes outputs elsewhere than in their place.
+/// Whether the forward pass may finish outputs elsewhere than in their place.
 bool passes_outputs_on(const ConvShape& shape) {
   return is_thin(shape) || (shape.kind == ConvKind::resize && !resamples_faster(shape, ConvPass::forward));
 }

@@ -22,12 +22,13 @@ namespace {
 constexpr std::int64_t kChunkTiles = 256;
 // Tiles times products of a chunk in gradients of weights: those of a block of filters stay in the L2 cache of a core.
 constexpr std::int64_t kGradientProducts = 96 * 36;
-// Panels of tiles for which a thread transforms weights that another one transforms as well.
+// Panels of tiles for which it pays to transform weights that another thread transforms as well.
 constexpr std::int64_t kFewestPanels = 4;
 // Panels of tiles that stay in a near cache from one task to the next. More are asked for, part by part, during the
 // products of the part before; with fewer, it is the weights that take longer to come than the products with them.
 constexpr std::int64_t kFewPanels = 2;
-// Sums of a panel, tiles times products, up to which input gradients keep them in a near cache while weights pass by.
+// Sums of a panel, tiles times products, up to which input gradients keep those of some panels in a near cache while
+// weights pass by.
 constexpr std::int64_t kFewSums = 1000;
 // Tiles, of whole images, whose transformed gradients pass by one of the P parts of the transformed weights at once.
 constexpr std::int64_t kTilesAtOnce = 32;
@@ -326,7 +327,7 @@ class Winograd {
     return shape_.nets * panels >= kPanelsAtOnce * stream_.pool().size() ? kPanelsAtOnce : 1;
   }
 
-  /// Four, where that leaves two tasks for each thread.
+  /// Four, or two, where that leaves two tasks for each thread.
   std::int64_t panels_of_few_tiles(std::int64_t panels) const {
     std::int64_t group = 4;
     while (group > 1 && shape_.nets * ceil_div(panels, group) < 2 * stream_.pool().size()) group /= 2;
