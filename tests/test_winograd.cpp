@@ -171,7 +171,7 @@ TEST_CASE("Winograd convolution does not depend on the number of threads", "[win
   // So many tiles that threads share them out; groups of panels with a rest.
   check_threads(ByTiles{tile}, shape_of(1, 9, 16, 15, 16, 48, PadMode::reflect), 3);
   check_threads(ByTiles{tile}, shape_of(2, 9, 16, 15, 16, 48, PadMode::reflect), 5);
-  check_threads(ByTiles{tile}, shape_of(1, 1, 8, 8, 112, 64, PadMode::reflect), 3);
+  check_threads(ByTiles{tile}, shape_of(1, 1, 8, 8, 144, 64, PadMode::reflect), 3);
 }
 
 TEST_CASE("Convolutions that halve or double an image agree with the definition with fewer products", "[winograd]") {

@@ -116,7 +116,7 @@ class Winograd {
       const std::int64_t tiles = samples * per_image;
       const Gradients gradients = transform_gradients(dy, first, samples, cout(), padded(cout()));
       const std::int64_t panels = cin() / kPanel;
-      const std::int64_t group = panels_of_task(panels);  // with two, gradients pass by half as often
+      const std::int64_t group = panels_of_task(panels, kPanelsAtOnce, 1);  // with two, gradients pass by half as often
       const std::int64_t blocks = ceil_div(panels, group);
       const std::int64_t weight_step = padded(cout() * kPanel), product_step = padded(at_once * kPanel);
       const std::int64_t weight_size = P * weight_step, product_size = P * product_step;
@@ -211,7 +211,7 @@ class Winograd {
     const Gradients gradients = transform_gradients(dy, 0, shape_.n, kSmallTerms, kSmallTerms, kSmallRows);
     const std::int64_t weight_step = kSmallTerms * kPanel, product_step = gradients.tiles * kPanel;
     const SmallProducts sums{P, gradients.tiles, gradients.step, weight_step, product_step};
-    const std::int64_t filter_size = kTaps * cin(), group = panels_of_few_tiles(panels),
+    const std::int64_t filter_size = kTaps * cin(), group = panels_of_task(panels, 4, 2),
                        groups = ceil_div(panels, group);
     const WindowGrid grid = tiling_.windows();
     const Roller roller(grid, {0, kTileFloats, kRow});
@@ -322,16 +322,11 @@ class Winograd {
     }
   }
 
-  /// Two, where that leaves a task for each thread.
-  std::int64_t panels_of_task(std::int64_t panels) const {
-    return shape_.nets * panels >= kPanelsAtOnce * stream_.pool().size() ? kPanelsAtOnce : 1;
-  }
-
-  /// Four, or two, where that leaves two tasks for each thread.
-  std::int64_t panels_of_few_tiles(std::int64_t panels) const {
-    std::int64_t group = 4;
-    while (group > 1 && shape_.nets * ceil_div(panels, group) < 2 * stream_.pool().size()) group /= 2;
-    return group;
+  /// Panels of a task: at most `most`, halved until there are `tasks` for each thread.
+  std::int64_t panels_of_task(std::int64_t panels, std::int64_t most, std::int64_t tasks) const {
+    std::int64_t count = most;
+    while (count > 1 && shape_.nets * panels < count * tasks * stream_.pool().size()) count /= 2;
+    return count;
   }
 
   /// Whether there is a next task whose weights take longer to come than the few products of this one.

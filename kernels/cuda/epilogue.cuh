@@ -27,7 +27,7 @@ struct Epilogue {
   const float* scale = nullptr;  ///< [nets, channels], or null
   const float* bias = nullptr;   ///< as well
   Activation activation = Activation::none;
-  const float* residual = nullptr;  ///< what is added to the outputs, laid out like them, or null
+  const float* residual = nullptr;  ///< laid out like the outputs, or null; what writes them adds it
 
   /// activation(scale * sum + bias); the channel is counted over all nets.
   __device__ float apply(int channel, float sum) const {
